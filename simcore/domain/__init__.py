@@ -1,0 +1,1 @@
+"""The vocabulary of simcore: enums, record layouts, instruments, errors. Imports nothing of the house."""

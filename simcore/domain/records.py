@@ -1,0 +1,253 @@
+"""Every record layout of simcore, once.
+
+Fields are 8 bytes wide so that a layout has no padding and one numba type each. Read them by key, `row["qty_lots"]`:
+the same line runs compiled and uncompiled. Units are in the names: `_ticks`, `_lots`, `_ns`, `_e8` (1e-8 quote units),
+`_bps`, `_pct` (a fraction: 0.05 is 5 %), `_s`. Prices without a unit are floats in quote units.
+
+The decision core's whole state is one CORE record and the simulated venue's one VENUE record, so that a checkpoint is a
+copy, a fork is a copy, and a kernel takes one pointer. Capacities below bound a run; exceeding one is refused at set-up.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+MAX_SYMBOLS = 256
+MAX_STRATEGIES = 8
+MAX_TIMEFRAMES = 4
+MAX_BRACKETS = 16
+MAX_TIERS = 8
+MAX_ORDERS = 512
+MAX_ROUTES = 512
+MAX_QUEUE = 2048
+MAX_PARAMS = 32
+LEDGER_ROOM = 16384
+TRADE_ROOM = 2048
+ROUTE_ROOM = 2048
+EQUITY_ROOM = 4096
+N_VETOES = 32
+MAX_SLEEVES = MAX_STRATEGIES * MAX_SYMBOLS
+
+I8, F8, I4 = np.int64, np.float64, np.int32
+
+
+def _layout(ints: str = "", floats: str = "", nested: tuple = ()) -> np.dtype:
+    fields: list = [(name, I8) for name in ints.split()]
+    fields += [(name, F8) for name in floats.split()]
+    return np.dtype(fields + list(nested), align=True)
+
+
+# One bar of the tape, prepared at import. Prices in ticks, volume in lots. `sigma_day` (fraction) and `volume_day` (base
+# units) are what was known when the bar OPENED: the trailing 24 hours of earlier bars. NaN while unknown.
+BAR = np.dtype(
+    [
+        ("open_ns", I8),
+        ("open_ticks", I4),
+        ("high_ticks", I4),
+        ("low_ticks", I4),
+        ("close_ticks", I4),
+        ("volume_lots", I8),
+        ("sigma_day", np.float32),
+        ("volume_day", np.float32),
+    ],
+    align=True,
+)
+
+# One mark price bar: `ts_ns` is its CLOSE time, when it is known; `span_ns` its length.
+MARK = _layout("ts_ns span_ns", "open high low close")
+
+# One funding settlement: `ts_ns` floored to the settlement instant, `rate_e8` in 1e-8 (0.0001 is 10_000).
+FUNDING = _layout("ts_ns rate_e8 interval_ns")
+
+# Exchange filters in force from `ts_ns` on, in the run's own ticks and lots.
+FILTER = _layout(
+    "ts_ns price_filter_ticks lot_filter_lots min_qty_lots max_qty_lots max_market_qty_lots min_notional_e8",
+    "price_band_up_pct price_band_down_pct",
+)
+
+INSTRUMENT = _layout(
+    "unit_e8 price_filter_ticks lot_filter_lots min_qty_lots max_qty_lots max_market_qty_lots min_notional_e8 "
+    "maker_fee_e8 taker_fee_e8 liquidation_fee_e8 tier quote_asset trading n_brackets interval_ns",
+    "tick_size step_size price_band_up_pct price_band_down_pct half_spread_bps leverage mmr_bound",
+    (
+        ("bracket_floor", F8, (MAX_BRACKETS,)),
+        ("bracket_mmr", F8, (MAX_BRACKETS,)),
+        ("bracket_cum", F8, (MAX_BRACKETS,)),
+        ("bracket_leverage", F8, (MAX_BRACKETS,)),
+    ),
+)
+
+# What the core knows of one symbol at one timeframe, at local time. `fresh` is 1 during the decision at which the bar closed.
+MARKET = _layout(
+    "symbol ts_ns open_ns interval_ns bars fresh gap_bars bars_since_gap hour mark_ts_ns funding_ts_ns funding_interval_ns close_ticks",
+    "open high low close volume mark funding_rate sigma_day volume_day spread_bps",
+)
+
+# What a strategy wishes for one symbol. It persists until the strategy says otherwise.
+SIGNAL = _layout("side tag", "strength stop_distance target_distance horizon_s urgency score")
+
+# One leg of the account: cost_e8 is what the open quantity cost, so entry = cost / quantity. qty_lots is signed in BOTH.
+POSITION = _layout("qty_lots cost_e8 realised_e8 fees_e8 funding_e8", "mark upnl margin")
+
+# One strategy's share of one symbol as the core believes it. `side` +1 long, -1 short, 0 flat; qty_lots >= 0.
+SLEEVE = _layout(
+    "side qty_lots cost_e8 entry_lots entry_cost_e8 exit_lots exit_value_e8 decision_ns entry_ns exit_ns bars_held "
+    "stop_ticks target_ticks horizon_ns "
+    "gross_e8 fees_e8 funding_e8 maker_lots taker_lots n_fills wish wish_ns retry_ns pending_entry_lots "
+    "entry_route exit_route hour regime ambiguous memory_base",
+    "entry_price arrival stop_distance target_distance risk_usd slippage_usd pending_notional qty",
+)
+
+ACCOUNT = _layout(
+    "wallet_e8 deposits_e8 realised_e8 fees_e8 funding_e8 nav_ts_ns position_mode open_positions pending_positions "
+    "kill_switch kill_ts_ns day orders_in_minute minute known liquidated bars_in_market",
+    "upnl nav gross net initial_margin maintenance_margin available peak_nav day_start_nav drawdown_pct day_loss_pct max_drawdown_pct "
+    "reserve_nav",
+)
+
+# One candidate order with the context the gate needs. A count of -1 or a NaN exposure means "not known": that vetoes.
+INTENT = _layout(
+    "ts_ns symbol strategy tier side leg reduce_only crosses_zero qty_lots price_ticks step_lots min_qty_lots max_qty_lots "
+    "min_notional_e8 unit_e8 market_ts_ns trading new_position open_positions tier_positions strategy_positions",
+    "price mark notional symbol_gross tier_gross strategy_gross gross net reducible_lots leverage mmr stop_distance",
+)
+
+LIMITS = _layout(
+    "nav_max_age_ns market_max_age_ns max_concurrent_positions max_tier_positions max_strategy_positions max_orders_per_minute",
+    "max_order_notional max_trade_nav_pct max_symbol_nav_pct max_tier_nav_pct max_strategy_nav_pct max_gross_nav_pct "
+    "max_net_nav_pct max_leverage min_free_margin_pct min_liquidation_distance_pct max_daily_loss_pct max_drawdown_pct "
+    "price_collar_pct",
+)
+
+# Screener settings, resolved per strategy and symbol.
+SCREEN = _layout(
+    "market_max_age_ns warmup_bars funding_window_ns cool_down_ns after_gap_bars retry_ns in_universe",
+    "max_spread_bps min_volume_day_usd max_sigma_day min_sigma_day min_score min_expectancy_bps max_adverse_funding_bps",
+)
+
+SIZING = _layout(
+    "method",
+    "fraction target_sigma_day risk_per_trade_pct kelly_fraction kelly_edge kelly_variance max_participation_pct min_stop_bps",
+)
+
+# Router policy and learned figures per symbol. score and expectancy_bps are NaN while nothing was learned.
+POLICY = _layout(
+    "maker_first offset_tier wait_ns max_requotes version",
+    "offset_bps taker_bias price_cap_bps urgency_taker_above score expectancy_bps size_scale",
+)
+
+# One parent order being worked by the router; a finished one is its router_ctx.
+ROUTE = _layout(
+    "active strategy symbol side leg purpose stage outcome order_id started_ns placed_ns done_ns requested_lots "
+    "maker_lots taker_lots maker_orders taker_orders rejects requotes fallback waits_ns value_e8 fees_e8 arrival_ts_ns "
+    "limit_ticks cap_ticks stop_ticks target_ticks maker_allowed last_code",
+    "arrival slippage_bps stop_distance target_distance notional",
+)
+
+# One order at the venue. Stops and targets are orders of their own, tied to the entry by `strategy` and `symbol`.
+ORDER = _layout(
+    "active id route strategy symbol side leg type tif purpose reduce_only qty_lots leaves_lots price_ticks "
+    "sent_ns arrival_ns armed_ns stop_ticks target_ticks seen_bar cancel_ns",
+)
+
+REQUEST = _layout(
+    "kind ts_ns order_id route strategy symbol side leg type tif purpose reduce_only qty_lots price_ticks stop_ticks target_ticks",
+)
+
+REPORT = _layout(
+    "kind ts_ns order_id route strategy symbol side leg purpose maker qty_lots leaves_lots price_ticks fee_e8 amount_e8 code ambiguous",
+    "reference",
+)
+
+LEDGER = _layout(
+    "seq ts_ns kind code symbol strategy order_id side qty_lots price_ticks",
+    "value cap x0 x1 x2 x3",
+)
+
+TRADE = _layout(
+    "strategy symbol side qty_lots decision_ns entry_ns exit_ns bars_held hour regime exit_purpose gross_e8 fees_e8 funding_e8 "
+    "maker_lots taker_lots ambiguous",
+    "entry_price exit_price arrival slippage_usd risk_usd r_multiple net_usd net_bps",
+)
+
+EQUITY = _layout("ts_ns wallet_e8 open_positions", "upnl nav gross net maintenance_margin")
+
+# One record of the recorded input stream. `a`..`f` carry the kind's integers, `x`..`z` its floats (see ledger.py).
+INPUT = _layout("kind ts_ns symbol a b c d e f g h i j k l m", "x y z")
+
+STRATEGY = _layout("on timeframe memory_base memory_stride param_base warmup_bars n_params active")
+
+TOTALS = _layout(
+    "events bars marks fundings slices gaps gap_bars decisions signals screen_vetoes gate_vetoes orders maker_fills taker_fills "
+    "rejects cancels expiries liquidations stop_exits target_exits signal_exits ambiguous_exits exits",
+    "traded_usd maker_usd taker_usd slippage_usd spread_usd net_time gross_time exposure_seconds",
+)
+
+CORE = np.dtype(
+    [
+        ("now_ns", I8),
+        ("n_symbols", I8),
+        ("n_strategies", I8),
+        ("n_timeframes", I8),
+        ("next_order_id", I8),
+        ("seq", I8),
+        ("n_ledger", I8),
+        ("n_trades", I8),
+        ("n_routes_done", I8),
+        ("n_equity", I8),
+        ("n_requests", I8),
+        ("active_routes", I8),
+        ("live_sleeves", I8),
+        ("equity_every_ns", I8),
+        ("equity_due_ns", I8),
+        ("dropped", I8),
+        ("flatten_on_kill", I8),
+        ("max_hold_checks", I8),
+        ("account", ACCOUNT),
+        ("totals", TOTALS),
+        ("settings", F8, (32,)),
+        ("timeframe_ns", I8, (MAX_TIMEFRAMES,)),
+        ("strategy", STRATEGY, (MAX_STRATEGIES,)),
+        ("instrument", INSTRUMENT, (MAX_SYMBOLS,)),
+        ("market", MARKET, (MAX_TIMEFRAMES * MAX_SYMBOLS,)),
+        ("policy", POLICY, (MAX_SYMBOLS,)),
+        ("position", POSITION, (MAX_SYMBOLS * 2,)),
+        ("sleeve", SLEEVE, (MAX_SLEEVES,)),
+        ("signal", SIGNAL, (MAX_SLEEVES,)),
+        ("limits", LIMITS, (MAX_SLEEVES,)),
+        ("screen", SCREEN, (MAX_SLEEVES,)),
+        ("sizing", SIZING, (MAX_STRATEGIES,)),
+        ("route", ROUTE, (MAX_ROUTES,)),
+        ("intent", INTENT),
+        ("checks", F8, (N_VETOES, 2)),
+        ("request", REQUEST, (MAX_QUEUE,)),
+        ("ledger", LEDGER, (LEDGER_ROOM,)),
+        ("trade", TRADE, (TRADE_ROOM,)),
+        ("route_done", ROUTE, (ROUTE_ROOM,)),
+        ("equity", EQUITY, (EQUITY_ROOM,)),
+    ],
+    align=True,
+)
+
+VENUE = np.dtype(
+    [
+        ("now_ns", I8),
+        ("n_symbols", I8),
+        ("n_orders", I8),
+        ("n_reports", I8),
+        ("entry_latency_ns", I8),
+        ("fill_rule", I8),
+        ("liquidated", I8),
+        ("participation_cap", F8),
+        ("impact_y", F8),
+        ("stop_slippage_ticks", F8),
+        ("account", ACCOUNT),
+        ("instrument", INSTRUMENT, (MAX_SYMBOLS,)),
+        ("position", POSITION, (MAX_SYMBOLS * 2,)),
+        ("live_orders", I8, (MAX_SYMBOLS,)),
+        ("last", F8, (MAX_SYMBOLS,)),
+        ("order", ORDER, (MAX_ORDERS,)),
+        ("report", REPORT, (MAX_QUEUE,)),
+    ],
+    align=True,
+)

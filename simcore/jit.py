@@ -1,0 +1,75 @@
+"""The compiler door: how kernels are compiled, and where their machine code is cached.
+
+Numba's own cache does not notice an edit in another file, so the cache folder is named after the hash of every
+source that can be inlined into a kernel: an edited fee is never yesterday's fee.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import llvmlite
+import numba
+import numpy as np
+from numba import njit
+
+F = TypeVar("F", bound=Callable[..., Any])
+PACKAGE = Path(__file__).resolve().parent
+
+
+def source_hash(paths: Iterable[Path]) -> str:
+    """Return the hash of the sources and of every tool that turns them into machine code."""
+    digest = hashlib.sha256()
+    tools = (numba.__version__, llvmlite.__version__, np.__version__, platform.python_version(), platform.machine())
+    digest.update(repr(tools).encode())
+    digest.update(repr((numba.config.DISABLE_JIT, numba.config.BOUNDSCHECK)).encode())
+    for path in sorted(paths):
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def kernel_sources() -> list[Path]:
+    """Return the files whose code can be inlined into a kernel."""
+    folders = (PACKAGE / "domain", PACKAGE / "engine", PACKAGE / "decision")
+    return [PACKAGE / "jit.py", PACKAGE / "indicators.py", *(p for f in folders for p in f.glob("*.py"))]
+
+
+def cache_root() -> Path:
+    """Return a writable folder for compiled code: SIMCORE_CACHE_DIR, the user's cache, or a temporary one."""
+    wanted = os.environ.get("SIMCORE_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
+    root = Path(wanted) if wanted else Path.home() / ".cache"
+    folder = root / "simcore"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        folder = Path(tempfile.gettempdir()) / f"simcore-{os.getuid()}"
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+KERNEL_HASH = source_hash(p for p in kernel_sources() if p.exists())
+KERNEL_CACHE = cache_root() / KERNEL_HASH[:16]
+numba.config.CACHE_DIR = str(KERNEL_CACHE)
+
+
+def kernel(function: F) -> F:
+    """Compile `function` on first use, without the interpreter lock, cached under the hash of all kernel sources."""
+    numba.config.CACHE_DIR = str(KERNEL_CACHE)
+    compiled: F = njit(cache=True, nogil=True)(function)
+    return compiled
+
+
+def compile_cached(function: Callable[..., Any], signature: Any, folder: Path) -> Any:
+    """Compile `function` for one written signature, cached in `folder` (for strategies, keyed by their own sources)."""
+    numba.config.CACHE_DIR = str(folder)
+    try:
+        return njit(signature, cache=True, nogil=True)(function)
+    finally:
+        numba.config.CACHE_DIR = str(KERNEL_CACHE)
