@@ -103,9 +103,7 @@ def mark_position_nb(position, mark, step_size):
 @kernel
 def wallet_identity_nb(account):
     """Return wallet - (deposits + realised - fees + funding) in 1e-8 quote units: 0 while the books balance."""
-    return account["wallet_e8"] - (
-        account["deposits_e8"] + account["realised_e8"] - account["fees_e8"] + account["funding_e8"]
-    )
+    return account["wallet_e8"] - (account["deposits_e8"] + account["realised_e8"] - account["fees_e8"] + account["funding_e8"])
 
 
 def entry_price(position, step_size: float) -> float:

@@ -73,7 +73,7 @@ def liquidation_roots_nb(instrument, balance, qty_1, entry_1, qty_2, entry_2):
                 upper = min(upper, -level / slope)
             elif level <= 0.0:
                 upper = -math.inf
-    if not 0.0 < lower:
+    if lower <= 0.0:
         lower = math.nan
     if not 0.0 < upper < math.inf:
         upper = math.nan
@@ -122,9 +122,9 @@ def liquidation_price(
         return None
     net = first.qty + second.qty
     if mark is None:
-        return roots[0] if net > 0 else roots[-1]
+        return float(roots[0] if net > 0 else roots[-1])
     losing = [root for root in roots if (root <= mark if net > 0 else root >= mark)]
-    return min(losing or roots, key=lambda root: abs(root - mark))
+    return float(min(losing or roots, key=lambda root: abs(root - mark)))
 
 
 def margin_ratio(maintenance: float, margin_balance: float) -> float:
