@@ -1,0 +1,225 @@
+"""A feed: everything a replay reads, as plain numpy records in one canonical order.
+
+`Catalog.feed()`, `from_frame()` and `from_arrays()` make one; the replay consumes it and nothing else. Bars are stamped at
+their OPEN; marks at their close, when they are known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from replay_data.instrument import Contract
+from replay_data.interval import interval_name, iso
+from simcore.domain.errors import DataError
+from simcore.domain.records import BAR, FILTER, FUNDING, INSTRUMENT, MARK, MAX_SYMBOLS
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Market data of one run.
+
+    symbols: sorted by name, the canonical order. bars, marks, funding, filters: rows of all symbols, one symbol after the
+    other; the `_range` beside each holds the first and the end row of each symbol (int64[S, 2]). instruments: INSTRUMENT[S]
+    without fees, tier, leverage and half spread, which the replay fills from its config. coverage: a dict a symbol.
+    content_hash: sha256 over everything a replay reads; pass "" to have it computed when first asked for.
+    """
+
+    symbols: tuple[str, ...]
+    bars: np.ndarray
+    bar_range: Ints
+    interval_ns: Ints
+    marks: np.ndarray
+    mark_range: Ints
+    funding: np.ndarray
+    funding_range: Ints
+    filters: np.ndarray
+    filter_range: Ints
+    instruments: np.ndarray
+    quote_assets: tuple[str, ...]
+    synthetic: bool
+    label: str
+    content_hash: str
+    coverage: tuple[dict[str, Any], ...]
+    caveats: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        count = len(self.symbols)
+        if not 1 <= count <= MAX_SYMBOLS:
+            raise DataError(f"a feed holds 1 to {MAX_SYMBOLS} symbols; this one has {count}.")
+        if list(self.symbols) != sorted(set(self.symbols)):
+            raise DataError("a feed's symbols must be sorted and different.")
+        for name, layout in (("bar", BAR), ("mark", MARK), ("funding", FUNDING), ("filter", FILTER)):
+            rows = getattr(self, "funding" if name == "funding" else f"{name}s")
+            _check_rows(name, rows, getattr(self, f"{name}_range"), layout, count)
+        if self.instruments.dtype != INSTRUMENT or self.instruments.shape != (count,) or self.interval_ns.shape != (count,):
+            raise DataError("a feed needs one INSTRUMENT row and one interval for each symbol.")
+        if not self.content_hash:
+            object.__delattr__(self, "content_hash")
+
+    def __getattr__(self, name: str) -> Any:
+        """Compute the content hash when it is first asked for: hashing costs more than converting a frame."""
+        if name != "content_hash":
+            raise AttributeError(name)
+        object.__setattr__(self, "content_hash", hash_content(self))
+        return self.content_hash
+
+    @property
+    def start_ns(self) -> int:
+        """The open of the earliest bar."""
+        return int(min(self.bars["open_ns"][first] for first, end in self.bar_range if end > first))
+
+    @property
+    def end_ns(self) -> int:
+        """The close of the latest bar."""
+        ends = zip(self.bar_range, self.interval_ns, strict=True)
+        return int(max(self.bars["open_ns"][end - 1] + length for (first, end), length in ends if end > first))
+
+    def bars_of(self, symbol: str) -> np.ndarray:
+        """Return the BAR rows of one symbol, a view."""
+        first, end = self.bar_range[self.symbols.index(symbol)]
+        return self.bars[first:end]
+
+
+def _check_rows(name: str, rows: np.ndarray, ranges: Ints, layout: np.dtype, count: int) -> None:
+    if rows.dtype != layout or rows.ndim != 1 or not rows.flags.c_contiguous:
+        raise DataError(f"a feed's {name} rows must be one contiguous array of {name.upper()} records.")
+    if ranges.shape != (count, 2) or ranges.dtype != np.int64:
+        raise DataError(f"a feed's {name}_range must be int64[{count}, 2]; it is {ranges.dtype}{list(ranges.shape)}.")
+    if np.any(ranges[:, 0] > ranges[:, 1]) or np.any(ranges < 0) or np.any(ranges > rows.size):
+        raise DataError(f"a feed's {name}_range points outside its {rows.size} rows.")
+
+
+def hash_content(feed: Feed) -> str:
+    """Return the sha256 over every figure a replay reads from the feed."""
+    digest = hashlib.sha256(repr((feed.symbols, feed.quote_assets)).encode())
+    arrays = (feed.interval_ns, feed.bar_range, feed.bars, feed.mark_range, feed.marks, feed.funding_range, feed.funding)
+    for rows in (*arrays, feed.filter_range, feed.filters, feed.instruments):
+        digest.update(np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class SymbolRows:
+    """One symbol's rows on their way into a feed."""
+
+    symbol: str
+    interval_ns: int
+    bars: np.ndarray
+    marks: np.ndarray
+    funding: np.ndarray
+    contract: Contract
+    gaps: int = 0
+    gap_bars: int = 0
+    off_tick_prices: int = 0
+    notes: tuple[str, ...] = ()
+
+    def coverage(self) -> dict[str, Any]:
+        return {
+            "symbol": self.symbol,
+            "interval": interval_name(self.interval_ns),
+            "first": iso(self.bars["open_ns"][0]),
+            "last": iso(self.bars["open_ns"][-1]),
+            "bars": int(self.bars.size),
+            "gaps": self.gaps,
+            "gap_bars": self.gap_bars,
+            "off_tick_prices": self.off_tick_prices,
+            "mark_bars": int(self.marks.size),
+            "mark_interval": interval_name(int(self.marks["span_ns"][0])) if self.marks.size else "",
+            "fundings": int(self.funding.size),
+            "notes": list(self.notes),
+        }
+
+
+def join(rows: Sequence[np.ndarray], layout: np.dtype) -> tuple[np.ndarray, Ints]:
+    """Return the rows of all symbols in one array with each one's range; a single one is not copied."""
+    ends = np.cumsum([part.size for part in rows], dtype=np.int64)
+    ranges = np.stack([ends - [part.size for part in rows], ends], axis=1).astype(np.int64)
+    whole = rows[0] if len(rows) == 1 else np.concatenate(rows)
+    return whole.view(layout), ranges
+
+
+def assemble(
+    parts: Sequence[SymbolRows],
+    label: str,
+    synthetic: bool = False,
+    caveats: Sequence[str] = (),
+    content_hash: str = "",
+    bars: np.ndarray | None = None,
+) -> Feed:
+    """Return the feed of `parts`, in order of symbol; `bars` may hold all their bars already, one after the other."""
+    parts = sorted(parts, key=lambda part: part.symbol) if bars is None else parts
+    joined, bar_range = join([part.bars for part in parts], BAR)
+    marks, mark_range = join([part.marks for part in parts], MARK)
+    funding, funding_range = join([part.funding for part in parts], FUNDING)
+    filters, filter_range = join([part.contract.filters for part in parts], FILTER)
+    quotes = tuple(sorted({part.contract.quote for part in parts}))
+    instruments = np.concatenate([part.contract.row for part in parts]).view(INSTRUMENT)
+    for at, part in enumerate(parts):
+        instruments[at]["quote_asset"] = quotes.index(part.contract.quote)
+    notes = [note for part in parts for note in (*part.contract.notes, *part.notes)]
+    return Feed(
+        symbols=tuple(part.symbol for part in parts),
+        bars=joined,
+        bar_range=bar_range,
+        interval_ns=np.array([part.interval_ns for part in parts], np.int64),
+        marks=marks,
+        mark_range=mark_range,
+        funding=funding,
+        funding_range=funding_range,
+        filters=filters,
+        filter_range=filter_range,
+        instruments=instruments,
+        quote_assets=quotes,
+        synthetic=synthetic,
+        label=label,
+        content_hash=content_hash,
+        coverage=tuple(part.coverage() for part in parts),
+        caveats=tuple(dict.fromkeys((*caveats, *notes))),
+    )
+
+
+def from_frame(
+    frame: Any,
+    symbol: str | None = None,
+    interval: str | None = None,
+    tick_size: float | Mapping[str, float] | None = None,
+    step_size: float | Mapping[str, float] | None = None,
+    funding: Any = None,
+    mark: Any = None,
+) -> Feed:
+    """Return a feed of your own bars.
+
+    frame: a pandas DataFrame (or a dict of symbol to DataFrame) with open, high, low, close, volume, in any case, indexed
+    by a time-zone aware DatetimeIndex of bar OPEN times, or with a `date`, `time`, `timestamp` or `open_time` column; or the
+    same as a dict of numpy arrays with `open_time` in ms, us or ns UTC. Binance kline headers are understood.
+    tick_size, step_size: one number, or one a symbol; inferred from the decimals when left out, and said so in the caveats.
+    funding: a Series of rates by time, or a frame with `last_funding_rate` (or `rate`); mark: a Series of mark prices, or a
+    frame of open, high, low, close, stamped at their open. For several symbols, dicts of these. Raises DataError.
+    """
+    from replay_data.frame import build_feed
+
+    return build_feed(frame, symbol, interval, tick_size, step_size, funding, mark)
+
+
+def from_arrays(
+    columns: Mapping[str, Any],
+    symbol: str | None = None,
+    interval: str | None = None,
+    tick_size: float | Mapping[str, float] | None = None,
+    step_size: float | Mapping[str, float] | None = None,
+    funding: Any = None,
+    mark: Any = None,
+) -> Feed:
+    """Return a feed of numpy columns: `from_frame` without pandas, float64 columns are read in place.
+
+    columns: open_time (int64, ns or ms), open, high, low, close, volume; or a dict of symbol to such columns.
+    """
+    return from_frame(columns, symbol, interval, tick_size, step_size, funding, mark)
