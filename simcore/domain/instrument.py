@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import Decimal
 from typing import Any
 
 from simcore.domain.enums import BUY
@@ -21,7 +21,7 @@ Number = str | int | float | Decimal
 
 def decimal(value: Number) -> Decimal:
     """Return `value` as the decimal number a person would write: a float by its shortest form, so that 0.1 is a tenth."""
-    return Decimal(repr(float(value))) if isinstance(value, float) else Decimal(value)
+    return Decimal(repr(float(value)) if isinstance(value, float) else str(value))
 
 
 def unit_e8(tick_size: Number, step_size: Number) -> int:
@@ -76,20 +76,19 @@ class Instrument:
 
     def price_to_ticks(self, price: Number) -> int:
         """Return a quoted price in ticks; a price off the tick grid is a DataError, for it was not quoted in these ticks."""
-        ticks = decimal(price) / self.tick_size
-        if ticks != ticks.to_integral_value():
+        ticks, rest = self._divide(price, self.tick_size)
+        if rest:
             raise DataError(f"{self.symbol}: price {price} is not a multiple of the tick {self.tick_size}.")
-        return int(ticks)
+        return ticks
 
     def ticks_to_price(self, ticks: int) -> Decimal:
         """Return the price of so many ticks, exact."""
         return int(ticks) * self.tick_size
 
     def qty_to_lots(self, qty: Number) -> int:
-        """Return a quantity in lots, cut down to the exchange's step; never more than asked for, never less than 0."""
-        step = self.step_size * self.lot_filter_lots
-        steps = (decimal(qty) / step).to_integral_value(rounding=ROUND_FLOOR)
-        return max(0, int(steps)) * self.lot_filter_lots
+        """Return a quantity in lots, cut down to the exchange's step: never more than asked for."""
+        steps, _rest = self._divide(qty, self.step_size * self.lot_filter_lots)
+        return steps * self.lot_filter_lots
 
     def lots_to_qty(self, lots: int) -> Decimal:
         """Return the quantity of so many lots in base units, exact."""
@@ -97,9 +96,20 @@ class Instrument:
 
     def limit_ticks(self, side: int, price: Number) -> int:
         """Return a limit price in ticks on the exchange's grid, never more aggressive than `price`: BUY down, SELL up."""
-        rounding = ROUND_FLOOR if side == BUY else ROUND_CEILING
-        steps = (decimal(price) / (self.tick_size * self.price_filter_ticks)).to_integral_value(rounding=rounding)
-        return int(steps) * self.price_filter_ticks
+        steps, rest = self._divide(price, self.tick_size * self.price_filter_ticks)
+        if rest and side != BUY:
+            steps += 1
+        return steps * self.price_filter_ticks
+
+    def _divide(self, value: Number, step: Decimal) -> tuple[int, Decimal]:
+        """Return how many whole steps a value holds and what is left, exact."""
+        try:
+            whole, rest = divmod(decimal(value), step)
+        except ArithmeticError as trouble:
+            raise DataError(f"{self.symbol}: {value!r} is not a number of steps of {step}; write a plain decimal.") from trouble
+        if not whole.is_finite() or whole < 0 or rest < 0:
+            raise DataError(f"{self.symbol}: {value} is neither a price nor a quantity; both are finite and not negative.")
+        return int(whole), rest
 
     def notional(self, lots: int, ticks: int) -> Decimal:
         """Return the value of `lots` at `ticks` in quote units, exact."""

@@ -119,3 +119,8 @@ def walk_book_nb(side, qty_lots, limit_ticks, tif, level_ticks, level_lots, cons
     if tif == TimeInForce.GTC and limit_ticks > 0:
         return n_fills, leaves, WalkStatus.PARTIALLY_FILLED if n_fills > 0 else WalkStatus.NEW
     return n_fills, leaves, WalkStatus.EXPIRED
+
+
+def slippage_bps(side: int, price: float, reference: float) -> float:
+    """Return how much worse than `reference` a fill price is, in basis points; negative when it is better."""
+    return side * (price - reference) / reference * 1e4

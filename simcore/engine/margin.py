@@ -26,9 +26,13 @@ def bracket_of_nb(instrument, notional):
 
 @kernel
 def maintenance_nb(instrument, notional):
-    """Return the maintenance margin of one leg's notional at mark, in quote units; 0 for an instrument without brackets."""
+    """Return the maintenance margin of one leg's notional at mark, in quote units.
+
+    0 for an instrument without brackets; NaN for a NaN notional, which must never read as "nothing to maintain".
+    """
     index = bracket_of_nb(instrument, notional)
-    return max(0.0, notional * instrument["bracket_mmr"][index] - instrument["bracket_cum"][index])
+    margin = notional * instrument["bracket_mmr"][index] - instrument["bracket_cum"][index]
+    return 0.0 if margin < 0.0 else margin
 
 
 @kernel
