@@ -1,0 +1,370 @@
+"""The models of config/*.json: one class a file, every key with its bounds, strict and frozen.
+
+A key is named like the thing it feeds: a `Veto` or `Screen` member in lower case, or a record field. Units are in the
+names: `_pct` is a fraction (0.05 is 5 %), `_bps` 1e-4, `_s` seconds, `_usd` quote units. A key that other objects may
+override is defined once; `overrides_of` derives the optional form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    WrapSerializer,
+    create_model,
+)
+
+INTERVALS_S = {
+    "1m": 60, "3m": 180, "5m": 300, "15m": 900, "30m": 1_800, "1h": 3_600, "2h": 7_200, "4h": 14_400, "6h": 21_600,
+    "8h": 28_800, "12h": 43_200, "1d": 86_400,
+}  # fmt: skip
+
+
+class Model(BaseModel):
+    """What every object of the files has: no unknown keys, no guessing of types, no NaN, no change after loading."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
+
+    note: str = Field("", max_length=1_000, description="Free words for the reader; decides nothing.")
+
+
+class File(Model):
+    """A whole file, with the schema that editors complete it from."""
+
+    schema_: str = Field("", alias="$schema", description="Where an editor finds the schema of this file.")
+
+
+def _switched_off(value: bool) -> bool:
+    if value:
+        raise ValueError("is not available yet: must be false")
+    return value
+
+
+def _all_or_names(value: object) -> Literal["all"] | tuple[str, ...]:
+    if value == "all":
+        return "all"
+    if isinstance(value, (list, tuple)) and value and all(isinstance(name, str) for name in value):
+        if len(set(value)) < len(value):
+            raise ValueError("names a symbol twice")
+        return tuple(value)
+    raise ValueError('must be "all" or a list of symbols')
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+Table = Annotated[Mapping[K, V], AfterValidator(MappingProxyType), WrapSerializer(lambda table, plain: plain(dict(table)))]
+Share = Annotated[float, Field(gt=0, le=1)]
+Part = Annotated[float, Field(ge=0, le=1)]
+Exposure = Annotated[float, Field(gt=0, le=10)]
+Bps = Annotated[float, Field(ge=0, le=10_000)]
+Seconds = Annotated[float, Field(ge=0, le=31_622_400)]
+SomeSeconds = Annotated[float, Field(gt=0, le=31_622_400)]
+Usd = Annotated[float, Field(gt=0, le=1e10)]
+Count = Annotated[int, Field(ge=1, le=100_000)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Symbol = Annotated[str, StringConstraints(pattern=r"^[^\s./\\\x00-\x1f]{1,40}$")]
+Asset = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{1,12}$")]
+Symbols = Annotated[
+    Any,
+    AfterValidator(_all_or_names),
+    WithJsonSchema({"anyOf": [{"const": "all"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+]
+Interval = Literal["base", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d"]
+NotYet = Annotated[bool, AfterValidator(_switched_off), WithJsonSchema({"const": False})]
+
+
+def overrides_of(model: type[BaseModel], name: str, keys: str = "") -> Any:
+    """Return `model` with `keys` (default: all its own) optional: what a narrower scope may say again."""
+    chosen = keys.split() or [key for key in model.model_fields if key not in File.model_fields]
+    fields: dict[str, Any] = {}
+    for key in chosen:
+        field = model.model_fields[key]
+        fields[key] = (Annotated[field.annotation, Field(description=field.description), *field.metadata], None)
+    words = f"{name}: what is not written here is taken from the wider scope."
+    return create_model(name, __base__=Model, __doc__=words, **fields)
+
+
+# ---------------------------------------------------------------- settings.json
+
+
+class OffsetsBps(Model):
+    """How far from the reference price a maker order of each offset tier is placed."""
+
+    LOW: Bps
+    MED: Bps
+    HIGH: Bps
+
+
+class Router(Model):
+    """How a parent order is worked, until a learned policy says otherwise."""
+
+    maker_first: bool = Field(description="Try a post-only order before taking.")
+    offset_tier: Literal["LOW", "MED", "HIGH"] = Field(description="Which of offsets_bps a maker order uses.")
+    offsets_bps: OffsetsBps
+    wait_s: SomeSeconds = Field(description="How long one maker order may wait.")
+    max_requotes: int = Field(ge=0, le=1_000, description="Maker orders placed again after the first before the fallback.")
+    price_cap_bps: Annotated[float, Field(gt=0, le=10_000)] = Field(description="Worst taker price, from the arrival price.")
+    urgency_taker_above: Part = Field(description="A signal more urgent than this goes straight to taker.")
+    taker_bias: Part = Field(description="0 waits in full, 1 never quotes; between, waits shrink.")
+
+
+class BarModel(Model):
+    """How the simulated venue fills on bars; every guess is against the trader."""
+
+    fill_rule: Literal["through", "touch"] = Field(description="through: the bar must trade beyond a limit. touch is optimistic.")
+    participation_cap_pct: Share = Field(description="Largest share of one bar's volume an order can fill.")
+    entry_latency_ms: float = Field(ge=0, le=3_600_000, description="From decision to arrival at the venue.")
+    impact_y: float = Field(ge=0, le=100, description="Y of the square-root impact: Y * sigma_day * sqrt(qty / volume_day).")
+    stop_slippage_ticks: float = Field(ge=0, le=10_000, description="Added against the trader to every triggered stop.")
+    half_spread_bps: Table[Name, Bps] = Field(description="Half the spread a taker pays without a book, per tier.")
+    fallback_sigma_day: Annotated[float, Field(gt=0, le=10)] = Field(description="Daily volatility while none is known.")
+    fallback_volume_day_usd: Usd = Field(description="Daily volume while none is known.")
+
+
+class KillSwitch(Model):
+    """What happens when the drawdown limit latches the kill switch."""
+
+    flatten: bool = Field(description="Close every position with reduce-only orders; otherwise only entries stop.")
+
+
+class Switch(Model):
+    """One learning stage, on or off."""
+
+    enabled: NotYet
+
+
+class Settings(File):
+    """settings.json: the account, the router, the bar venue, the switches."""
+
+    cash: Usd = Field(description="Balance at the start of a replay, in quote units.")
+    position_mode: Literal["hedge", "one_way"] = Field(description="hedge: LONG and SHORT legs that never net.")
+    leverage: Table[Name, Annotated[float, Field(ge=1, le=125)]] = Field(description="Leverage set at the exchange, per tier.")
+    allow_unlisted_symbols: bool = Field(description="Give symbols missing from pairs_universe.json its default_tier.")
+    equity_sample_s: Annotated[float, Field(ge=1, le=86_400)] = Field(description="Spacing of the equity curve's samples.")
+    entry_retry_s: Seconds = Field(description="Pause before a refused wish is tried again.")
+    router: Router
+    bar_model: BarModel
+    kill_switch: KillSwitch
+    v6_enabled: NotYet
+    expectancy: Switch
+    scoring: Switch
+    autotune: Switch
+    allocator: Switch
+
+
+# ---------------------------------------------------------------- risk_limits.json
+
+
+class Limits(File):
+    """The gate's limits. NAV shares are of the tradable NAV: what is left after the reserves."""
+
+    nav_max_age_s: SomeSeconds = Field(description="An older NAV vetoes.")
+    market_max_age_s: SomeSeconds = Field(description="An older market vetoes, in screener and gate alike.")
+    max_order_notional: Usd = Field(description="One order, in quote units.")
+    max_trade_nav_pct: Share = Field(description="One order.")
+    max_symbol_nav_pct: Exposure = Field(description="Gross of one symbol, both legs.")
+    max_tier_nav_pct: Exposure = Field(description="Gross of all symbols of a tier.")
+    max_strategy_nav_pct: Exposure = Field(description="Gross of one strategy.")
+    max_gross_nav_pct: Exposure = Field(description="Gross of everything.")
+    max_net_nav_pct: Exposure = Field(description="Longs less shorts of everything, without its sign.")
+    max_leverage: Annotated[float, Field(gt=0, le=125)] = Field(description="Gross over the whole NAV.")
+    max_concurrent_positions: Count
+    max_tier_positions: Count
+    max_strategy_positions: Count
+    max_orders_per_minute: Count
+    min_free_margin_pct: Part = Field(description="Free margin left after the order, of NAV.")
+    min_liquidation_distance_pct: Part = Field(description="NAV less maintenance margin after the order, of gross.")
+    max_daily_loss_pct: Share = Field(description="Loss since 00:00 UTC that stops entries until the next day.")
+    max_drawdown_pct: Share = Field(description="Loss from the peak NAV that latches the kill switch.")
+    price_collar_pct: Share = Field(description="Largest distance of an order's price from the mark.")
+
+
+TIER_LIMITS = "max_order_notional max_trade_nav_pct max_symbol_nav_pct max_tier_nav_pct max_tier_positions price_collar_pct"
+SYMBOL_LIMITS = "max_order_notional max_trade_nav_pct max_symbol_nav_pct price_collar_pct"
+STRATEGY_LIMITS = f"{SYMBOL_LIMITS} max_strategy_nav_pct max_strategy_positions market_max_age_s"
+if TYPE_CHECKING:
+    StrategyLimits = Limits
+    SymbolLimits = Limits
+    TierLimits = Limits
+else:
+    TierLimits = overrides_of(Limits, "TierLimits", TIER_LIMITS)
+    SymbolLimits = overrides_of(Limits, "SymbolLimits", SYMBOL_LIMITS)
+    StrategyLimits = overrides_of(Limits, "StrategyLimits", STRATEGY_LIMITS)
+
+
+class RiskLimits(Limits):
+    """risk_limits.json: the limits of the account, and tighter ones per tier and symbol. The tightest always counts."""
+
+    per_tier: Table[Name, TierLimits] = Field(default_factory=dict, description="Tighter limits for every symbol of a tier.")
+    per_symbol: Table[Symbol, SymbolLimits] = Field(default_factory=dict, description="Tighter limits for one symbol.")
+
+
+# ---------------------------------------------------------------- strategies
+
+
+class Param(Model):
+    """One parameter of a strategy: its value if none is given, and the range that makes sense."""
+
+    default: float
+    min: float = -1e15
+    max: float = 1e15
+    less_than: str = Field("", description="Another parameter that must be greater.")
+    unit: str = ""
+
+
+class Registered(Model):
+    """Where a strategy's code is and which parameters it takes."""
+
+    module: str = Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$", description="Python module.")
+    summary: str = Field("", max_length=300)
+    params: Table[Name, Param] = Field(default_factory=dict, description="At most 32.")
+
+
+class StrategyRegistry(File):
+    """strategy_registry.json: which strategies exist."""
+
+    strategies: Table[Name, Registered]
+
+
+class Screen(Model):
+    """What the screener asks of a market before a signal becomes an order."""
+
+    warmup_bars: int = Field(ge=0, le=1_000_000, description="Bars to wait beside the strategy's own warm-up.")
+    max_spread_bps: Bps
+    min_volume_day_usd: float = Field(ge=0, le=1e12)
+    max_sigma_day: Annotated[float, Field(gt=0, le=100)] = Field(description="Volatility of the last day, as a fraction.")
+    min_sigma_day: float = Field(ge=0, le=100)
+    funding_window_s: Seconds = Field(description="No entry this long before an adverse funding payment.")
+    max_adverse_funding_bps: Bps = Field(description="Payment tolerated inside that window.")
+    cool_down_s: Seconds = Field(description="Pause after an exit.")
+    after_gap_bars: int = Field(ge=0, le=100_000, description="Bars to wait after missing ones.")
+    min_score: Part = Field(description="Floor of the learned score; nothing learned passes.")
+    min_expectancy_bps: float = Field(ge=-10_000, le=10_000, description="Floor of what was learned; nothing passes.")
+
+
+class Sizing(Model):
+    """How large a wish is, before the gate's limits clamp it."""
+
+    method: Literal["fixed_fraction", "volatility_target", "risk_per_trade", "capped_kelly"]
+    fraction: Share = Field(description="Of the tradable NAV: fixed_fraction, and the base of volatility_target.")
+    target_sigma_day: Annotated[float, Field(gt=0, le=10)]
+    risk_per_trade_pct: Share = Field(description="Of the tradable NAV, lost when the stop is hit.")
+    kelly_fraction: Annotated[float, Field(gt=0, le=0.25)] = Field(description="Quarter Kelly at most.")
+    kelly_edge: float = Field(ge=0, le=10, description="Lower bound of the mean return of a trade.")
+    kelly_variance: Annotated[float, Field(gt=0, le=100)] = Field(description="Variance of the return of a trade.")
+    max_participation_pct: Share = Field(description="Of the symbol's volume of the last day.")
+    min_stop_bps: Annotated[float, Field(gt=0, le=10_000)] = Field(description="Nearer stops are sized as if this far.")
+
+
+if TYPE_CHECKING:
+    ScreenOverrides = Screen
+    SizingOverrides = Sizing
+else:
+    SizingOverrides = overrides_of(Sizing, "SizingOverrides")
+    ScreenOverrides = overrides_of(Screen, "ScreenOverrides")
+
+
+class StrategyDefaults(Model):
+    """What every strategy starts from."""
+
+    interval: Interval = Field(description="Bars the strategy sees; base: those of the replay.")
+    symbols: Symbols
+    sizing: Sizing
+    screen: Screen
+    limits: StrategyLimits = Field(default_factory=StrategyLimits.model_construct)
+
+
+class StrategyUse(Model):
+    """How one registered strategy is used."""
+
+    enabled: bool
+    interval: Interval | None = None
+    symbols: Symbols = None
+    params: Table[str, float] = Field(default_factory=dict)
+    sizing: SizingOverrides = Field(default_factory=SizingOverrides.model_construct)
+    screen: ScreenOverrides = Field(default_factory=ScreenOverrides.model_construct)
+    limits: StrategyLimits = Field(default_factory=StrategyLimits.model_construct)
+
+
+class StrategyConfig(File):
+    """strategy_config.json: which strategies run, on what, how large."""
+
+    defaults: StrategyDefaults
+    strategies: Table[Name, StrategyUse]
+
+
+# ---------------------------------------------------------------- universe, assets, reserves, dashboard
+
+
+class Tier(Model):
+    """A group of symbols that are traded, limited and charged alike."""
+
+
+class Listing(Model):
+    """One period in which a symbol may be traded, with caps that hold while it lasts."""
+
+    tier: Name
+    quote_asset: Asset
+    valid_from: date = Field(description="First day, UTC.")
+    valid_to: date | None = Field(None, description="First day on which it may no longer be traded.")
+    max_order_notional: Usd | None = None
+    max_symbol_nav_pct: Exposure | None = None
+
+
+class PairsUniverse(File):
+    """pairs_universe.json: which symbols may be traded, when, in which tier."""
+
+    default_tier: Name = Field(description="Tier of unlisted symbols, where settings.json allows them.")
+    tiers: Table[Name, Tier] = Field(min_length=1, max_length=8)
+    symbols: Table[Symbol, tuple[Listing, ...]]
+
+
+class QuoteAsset(Model):
+    """What trading against one quote asset costs."""
+
+    maker_fee_bps: float = Field(ge=-10, le=100, description="Negative: a rebate.")
+    taker_fee_bps: float = Field(ge=0, le=100)
+    decimals: int = Field(ge=0, le=8, description="Places shown to people; the ledger always keeps eight.")
+
+
+class Assets(File):
+    """assets.json: the quote assets. They differ here and nowhere else."""
+
+    quote_assets: Table[Asset, QuoteAsset] = Field(min_length=1)
+
+
+class Reserves(File):
+    """reserves.json: what of the balance is not for trading."""
+
+    treasury: Table[Asset, Annotated[float, Field(ge=0, le=1e10)]] = Field(description="Amounts kept out of the tradable NAV.")
+    reserve_cash_pct: Annotated[float, Field(ge=0, lt=1)] = Field(description="Share of the starting cash kept out too.")
+
+
+class Dashboard(File):
+    """dashboard.json: how results are shown; nothing here changes a decision."""
+
+    title: str = Field(min_length=1, max_length=80)
+    theme: Literal["auto", "light", "dark"]
+    chart_bars: int = Field(ge=100, le=1_000_000, description="Bars drawn per symbol; longer series are drawn coarser.")
+    table_rows: int = Field(ge=10, le=100_000, description="Rows listed before a table is cut.")
+
+
+FILES: dict[str, type[File]] = {
+    "settings": Settings,
+    "strategy_registry": StrategyRegistry,
+    "strategy_config": StrategyConfig,
+    "risk_limits": RiskLimits,
+    "pairs_universe": PairsUniverse,
+    "assets": Assets,
+    "reserves": Reserves,
+    "dashboard": Dashboard,
+}
