@@ -1,0 +1,154 @@
+"""The Python door: `simcore.replay(...)`.
+
+Resolves what a person names (a catalog, a config folder, strategies, a window) into a feed and a config, replays, and
+wraps the recording. The command line goes through the same door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simcore.domain.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from replay_data.feed import Feed
+    from simcore.config import Config
+    from simcore.report.run import Run
+    from simcore.strategy import Strategy
+
+Progress = Callable[[float, str], None]
+
+
+def replay(
+    *,
+    data: str | Path | None = None,
+    feed: Feed | None = None,
+    strategy: str | Strategy | Iterable[str | Strategy] | None = None,
+    symbols: str | Iterable[str] | None = None,
+    start: str | datetime | int | None = None,
+    end: str | datetime | int | None = None,
+    interval: str | None = None,
+    config: str | Path | Config | None = None,
+    params: Mapping[str, float | str] | None = None,
+    cash: float | None = None,
+    seed: int = 0,
+    interpreted: bool = False,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Replay market data through universe, strategies, screener, sizer, risk gate and router; return the `Run`.
+
+    data: a catalog folder made by `simcore data import`; without it, the embedded synthetic sample. feed: one's own data
+    instead (`replay_data.from_frame`); `symbols`, `start`, `end`, `interval` then do not apply.
+    strategy: names from strategy_registry.json, or decorated strategy objects; without it, every enabled one.
+    symbols: names, or one string `"A,B"`; without it, every symbol of the catalog. start, end: ISO date or time (UTC when it
+    names no zone), datetime with a zone, or nanoseconds; end is exclusive. interval: of the replayed bars, such as "1m".
+    config: a folder of JSON files or a loaded config; without it, the packaged one. params: `{"ema_cross.fast": 10}`, or
+    `{"fast": 10}` when exactly one strategy is named, or any key of a config file, `{"settings.bar_model.fill_rule": "touch"}`.
+    cash: start balance in quote units. interpreted: run strategies as plain Python (breakpoints, any library).
+    out: folder for the run's files; without it, nothing is written. progress: called with the share done (0 to 1) and a word.
+
+    A feed of one's own may hold symbols that pairs_universe.json does not list: they trade in its default tier.
+
+    Raises ConfigError, DataError or StrategyError with the value, the place and the next step.
+    """
+    from simcore.config import load_config
+    from simcore.replay import run_replay
+    from simcore.report.run import Run
+
+    settings = load_config(Path(config)) if isinstance(config, (str, Path)) else config or load_config()
+    names, objects = split_strategies(strategy)
+    for each in objects:
+        settings = settings.with_strategy(each.name, each.params)
+    names = names or [each.name for each in objects]
+    settings = settings.replace(
+        strategies=names or None,
+        cash=cash,
+        set=qualified_params(params, names),
+        allow_unlisted_symbols=True if feed is not None else None,
+    )
+    feed = feed if feed is not None else load_feed(data, symbols, start, end, interval)
+    recording = run_replay(
+        feed, settings, strategies=objects or None, seed=seed, interpreted=interpreted, journal=None, progress=progress
+    )
+    run = Run(recording)
+    if out is not None:
+        run.save(Path(out))
+    return run
+
+
+def load_feed(
+    data: str | Path | None,
+    symbols: str | Iterable[str] | None = None,
+    start: str | datetime | int | None = None,
+    end: str | datetime | int | None = None,
+    interval: str | None = None,
+) -> Feed:
+    """Return the feed of a window of a catalog folder, or of the embedded synthetic sample when `data` is None."""
+    from replay_data.catalog import Catalog
+    from replay_data.sample import sample_catalog
+
+    if data is not None and not Path(data).is_dir():
+        raise DataError(f"{data}: no such catalog folder. Make one with 'simcore data import PATH --data {data}'.")
+    catalog = Catalog(Path(data) if data is not None else sample_catalog())
+    wanted = symbols.split(",") if isinstance(symbols, str) else symbols
+    names = sorted({name.strip().upper() for name in wanted if name.strip()}) if wanted is not None else None
+    return catalog.feed(symbols=names, start_ns=to_ns(start, "start"), end_ns=to_ns(end, "end"), interval=interval or "1m")
+
+
+def split_strategies(strategy: Any) -> tuple[list[str], list[Strategy]]:
+    """Split what a person named as strategies into registered names and decorated objects, in the order given."""
+    if strategy is None:
+        return [], []
+    given = [strategy] if isinstance(strategy, str) or not isinstance(strategy, Iterable) else list(strategy)
+    names = [each for each in given if isinstance(each, str)]
+    objects = [each for each in given if not isinstance(each, str)]
+    for each in objects:
+        if not hasattr(each, "compiled"):
+            raise ConfigError(f"strategy: {each!r} is neither a name nor a strategy. Put @strategy(...) above the function.")
+    if names and objects:
+        raise ConfigError("strategy: name registered strategies or pass strategy objects, not both in one replay.")
+    return names, objects
+
+
+def qualified_params(params: Mapping[str, float | str] | None, names: list[str]) -> dict[str, float | str]:
+    """Return the parameters with their strategy in front: `{"fast": 10}` becomes `{"ema_cross.fast": 10}`."""
+    result: dict[str, float | str] = {}
+    for key, value in (params or {}).items():
+        if "." not in key and len(names) != 1:
+            raise ConfigError(f"params: {key!r} does not say of which strategy. Write 'strategy.{key}'.")
+        result[key if "." in key else f"{names[0]}.{key}"] = value
+    return result
+
+
+def to_ns(moment: str | datetime | int | None, name: str) -> int | None:
+    """Return nanoseconds UTC of an ISO date or time, a datetime with a zone, or nanoseconds; None stays None.
+
+    >>> to_ns("2025-05-04T12:00", "start")
+    1746360000000000000
+    """
+    if moment is None or isinstance(moment, int):
+        return moment
+    if isinstance(moment, str):
+        try:
+            moment = datetime.fromisoformat(moment.strip())
+        except ValueError:
+            raise DataError(f"{name}: {moment!r} is no date. Write it as 2025-05-04 or 2025-05-04T12:00, in UTC.") from None
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment.tzinfo is None:
+        raise DataError(f"{name}: {moment.isoformat()} has no time zone. Add tzinfo=datetime.UTC.")
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
+
+
+def find_strategy(name: str, config: str | Path | None = None) -> tuple[Strategy, dict[str, float]]:
+    """Return a registered strategy, looked for in strategies/ and beside the config folder, and its parameters there."""
+    from simcore.config import load_config
+    from simcore.strategy import load_strategy
+
+    settings = load_config(None if config is None else Path(config))
+    entry = settings.entry(name)
+    return load_strategy(entry.module, name, search=[settings.folder.parent]), entry.params

@@ -1,0 +1,52 @@
+"""The command line, one file a command.
+
+Exit codes: 0 fine; 1 a check failed; 2 the person's mistake, said in one message; 3 a fault of simcore itself.
+Modules here import nothing heavy at the top: `simcore --help` starts neither numba nor pandas.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from simcore import __version__
+from simcore.cli import config, data, init, replay, strategy, warmup
+from simcore.cli.shell import explain
+
+app = typer.Typer(
+    name="simcore",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("replay")(replay.replay)
+app.command("warmup")(warmup.warmup)
+app.command("init")(init.init)
+app.add_typer(data.app, name="data")
+app.add_typer(config.app, name="config")
+app.add_typer(strategy.app, name="strategy")
+
+
+def print_version(wanted: bool) -> None:
+    """Print the version and stop, when asked to."""
+    if wanted:
+        print(f"simcore {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def simcore(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=print_version, is_eager=True)] = False,
+) -> None:
+    """Backtest-first trading for Binance USD-M futures: replay, look, decide."""
+
+
+def main() -> None:
+    """Run the command named on the command line and leave with its exit code."""
+    try:
+        app()
+    except Exception as error:  # noqa: BLE001 - the outermost door: every fault becomes a message and an exit code
+        sys.exit(explain(error, as_json="--json" in sys.argv))

@@ -1,0 +1,74 @@
+"""The commands `simcore data import|list|check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from simcore.cli.options import AsJson, Quiet
+from simcore.cli.shell import CHECK_FAILED, print_json, print_table, progress_bar, say
+from simcore.domain.errors import DataError
+
+if TYPE_CHECKING:
+    from replay_data.catalog import Catalog
+
+app = typer.Typer(help="Market data: import files into a catalog, list it, check it.", no_args_is_help=True)
+Folder = Annotated[Path, typer.Option("--data", metavar="CATALOG", help="Catalog folder.")]
+Source = Annotated[Path, typer.Argument(help="File, or folder read with everything under it: zip, csv, csv.gz, parquet.")]
+CATALOG = Path("catalog")
+
+
+@app.command("import")
+def import_files(path: Source, catalog: Folder = CATALOG, quiet: Quiet = False, as_json: AsJson = False) -> None:
+    """Import klines, mark-price klines and funding files of the public archive; exit 1 when a file was refused."""
+    from replay_data.catalog import Catalog
+
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder.")
+    with progress_bar("import", quiet or as_json) as progress:
+        report = Catalog(catalog).import_path(path, progress=progress)
+    counts = {name: getattr(report, name) for name in ("files", "series", "rows", "duplicates", "gaps")}
+    refused = [{"file": str(file), "reason": str(reason)} for file, reason in report.refused]
+    if as_json:
+        print_json({"catalog": str(catalog), **counts, "refused": refused})
+    elif not quiet:
+        say(f"{catalog}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
+        say(f"next: simcore replay --data {catalog}")
+    for each in refused:
+        say(f"refused {each['file']}: {each['reason']}")
+    raise typer.Exit(CHECK_FAILED if refused else 0)
+
+
+@app.command("list")
+def list_series(catalog: Folder = CATALOG, as_json: AsJson = False) -> None:
+    """List every series of a catalog with its first and last time, rows and gaps."""
+    rows = [dict(each) for each in open_catalog(catalog).series()]
+    if as_json:
+        print_json({"catalog": str(catalog), "series": rows})
+        return
+    columns = ["kind", "symbol", "interval", "first", "last", "rows", "gaps"]
+    print_table(f"{catalog}: {len(rows)} series", columns, [[row.get(name) for name in columns] for row in rows])
+
+
+@app.command("check")
+def check(catalog: Folder = CATALOG, as_json: AsJson = False) -> None:
+    """Read every file again and compare its hash; exit 1 when something is wrong."""
+    problems = [str(each) for each in open_catalog(catalog).check()]
+    if as_json:
+        print_json({"catalog": str(catalog), "problems": problems})
+    else:
+        for problem in problems:
+            print(problem)
+        say(f"{catalog}: {len(problems)} problems" if problems else f"{catalog}: every file is what it was when written")
+    raise typer.Exit(CHECK_FAILED if problems else 0)
+
+
+def open_catalog(folder: Path) -> Catalog:
+    """Return the catalog of a folder that exists."""
+    from replay_data.catalog import Catalog
+
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such catalog folder. Make one with 'simcore data import PATH --data {folder}'.")
+    return Catalog(folder)

@@ -1,0 +1,1 @@
+"""The workspace: what `simcore init` copies into a person's own folder."""
