@@ -1,0 +1,282 @@
+"""The run: a finished replay as a person holds it — figures, frames, files and the report.
+
+>>> run = simcore.replay(strategy="ema_cross")     # doctest: +SKIP
+>>> run.metrics["sharpe"], run.trades.head()       # doctest: +SKIP
+>>> run.save("runs/first")                         # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from simcore.report import checks, frames, metrics, tearsheet
+from simcore.report.definitions import BY_KEY
+from simcore.report.words import figure
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from simcore.replay import Recording
+
+HEADLINE = (
+    "net_pnl", "total_return", "cagr", "market_return", "sharpe", "sortino", "psr", "max_drawdown", "n_days", "n_trades",
+    "hit_rate", "expectancy", "expectancy_se", "profit_factor", "gross_pnl", "fees", "funding", "slippage", "maker_share",
+    "exposure_gross", "turnover", "ambiguous_exit_share", "liquidations",
+)  # fmt: skip
+
+
+class Run:
+    """A finished replay.
+
+    `metrics` is a dict of every figure (definitions in `simcore.report.definitions`), NaN where the run does not determine
+    one. `trades`, `fills`, `orders`, `vetoes`, `equity`, `routes` are pandas frames with a UTC index, `stats` is a Series under
+    backtesting.py's names. `save(folder)` writes everything; `report(path)` the HTML page alone.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.files: dict[str, str] = {}
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """Every figure by key, and the trade tables `per_symbol`, `per_strategy`, `per_hour`, `per_exit_reason`, `per_side`."""
+        return metrics.metrics_of(self.recording)
+
+    @cached_property
+    def checks(self) -> dict[str, Any]:
+        """Whether the books balance to the integer, and what limits belief in the figures."""
+        return checks.checks_of(self.recording)
+
+    @property
+    def digest(self) -> str:
+        """The sha256 over ledger, trades and routes: equal digests, equal runs."""
+        return self.recording.digest
+
+    @cached_property
+    def trades(self) -> pd.DataFrame:
+        """Closed trades, by time of exit."""
+        return frames.to_pandas(frames.trades_columns(self.recording))
+
+    @cached_property
+    def fills(self) -> pd.DataFrame:
+        """Fills, by time."""
+        return frames.to_pandas(frames.fills_columns(self.recording))
+
+    @cached_property
+    def orders(self) -> pd.DataFrame:
+        """Orders sent, with what became of each."""
+        return frames.to_pandas(frames.orders_columns(self.recording))
+
+    @cached_property
+    def vetoes(self) -> pd.DataFrame:
+        """Refusals of screener and gate: reason, value, cap."""
+        return frames.to_pandas(frames.vetoes_columns(self.recording))
+
+    @cached_property
+    def equity(self) -> pd.DataFrame:
+        """Samples of the account, first and last moment included."""
+        return frames.to_pandas(frames.equity_columns(self.recording))
+
+    @cached_property
+    def routes(self) -> pd.DataFrame:
+        """The router's context of each parent order."""
+        return frames.to_pandas(frames.routes_columns(self.recording))
+
+    @cached_property
+    def ledger(self) -> pd.DataFrame:
+        """The decision ledger: what was done and why, row by row."""
+        return frames.to_pandas(frames.ledger_columns(self.recording))
+
+    @cached_property
+    def stats(self) -> pd.Series:
+        """The figures under backtesting.py's names, per cent as numbers (5.0 is 5 %)."""
+        import pandas as pd
+
+        return pd.Series({**stats_of(self), "_equity_curve": self.equity, "_trades": self.trades}, dtype=object)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the JSON object of the run: run, digest, data, counts, speed, metrics, checks, files. Null is «not determined»."""
+        recording = self.recording
+        return metrics.without_nan(
+            {
+                "run": provenance(recording),
+                "digest": recording.digest,
+                "data": data_of(recording),
+                "counts": checks.counts_of(recording),
+                "speed": recording.speed,
+                "metrics": self.metrics,
+                "checks": self.checks,
+                "files": self.files,
+            }
+        )  # type: ignore[no-any-return]
+
+    def save(self, folder: str | Path) -> dict[str, str]:
+        """Write ledger, orders, fills, trades, vetoes, equity, routes (Parquet), summary.json and report.html; return the paths.
+
+        Each file appears whole or not at all: it is written beside its place, synced, and renamed.
+        """
+        import pyarrow.parquet as pq
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        stamp = {"simcore.digest": self.digest, "simcore.data": self.recording.feed.label}
+        files = {}
+        for name, columns_of in frames.FRAMES.items():
+            table = frames.to_arrow(columns_of(self.recording), stamp)
+            files[name] = write_whole(folder / f"{name}.parquet", lambda out, t=table: pq.write_table(t, out, compression="zstd"))
+        files["report"] = str(self.report(folder / "report.html"))
+        self.files = {**files, "summary": str(folder / "summary.json")}
+        text = json.dumps(self.summary(), indent=1, allow_nan=False, ensure_ascii=False)
+        write_whole(folder / "summary.json", lambda out: out.write(text.encode()))
+        return self.files
+
+    def report(self, path: str | Path) -> Path:
+        """Write the report, one HTML file that needs no network; return its path."""
+        page = tearsheet.page(self.recording, self.metrics, self.checks).encode()
+        write_whole(Path(path), lambda out: out.write(page))
+        return Path(path)
+
+    def show(self) -> None:
+        """Print a short table of the run."""
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(show_header=False, box=None, pad_edge=False)
+        for key in HEADLINE:
+            metric = BY_KEY[key]
+            table.add_row(metric.label, f"[bold]{figure(self.metrics[key], metric.unit)}[/bold]")
+        table.add_row("Books", "balanced" if self.checks["ledger_balanced"] else "[red]do not balance[/red]")
+        table.add_row("Speed", f"{self.recording.speed['events_per_s']:,.0f} events a second")
+        table.add_row("Digest", self.digest[:16])
+        console = Console(highlight=False)
+        console.print(escape_markup(title_of(self.recording)), style="bold")
+        console.print(table)
+        if self.recording.feed.synthetic:
+            console.print(f"[yellow]Synthetic data: {escape_markup(self.recording.feed.label)}[/yellow]")
+
+    def __repr__(self) -> str:
+        return f"<Run {title_of(self.recording)} digest={self.digest[:12]}>"
+
+    def _repr_html_(self) -> str:
+        return tearsheet.notebook_card(self.recording, self.metrics, HEADLINE)
+
+
+def escape_markup(text: str) -> str:
+    """Return the text with rich's brackets made harmless."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def title_of(recording: Recording) -> str:
+    """Return strategies, symbols and window in one line."""
+    symbols = recording.feed.symbols
+    which = ", ".join(symbols) if len(symbols) <= 4 else f"{len(symbols)} symbols"
+    return f"{', '.join(recording.strategies)} on {which} {recording.interval}, {iso(recording.start_ns)} to {iso(recording.end_ns)}"
+
+
+def iso(ts_ns: int) -> str:
+    """Return a time as ISO 8601 in UTC, to the second."""
+    return f"{np.datetime64(int(ts_ns), 'ns').astype('datetime64[s]')}Z"
+
+
+def provenance(recording: Recording) -> dict[str, Any]:
+    """Return what the run was asked to do."""
+    return {
+        "strategies": list(recording.strategies),
+        "params": recording.params,
+        "symbols": list(recording.feed.symbols),
+        "interval": recording.interval,
+        "start": iso(recording.start_ns),
+        "end": iso(recording.end_ns),
+        "cash": recording.cash,
+        "seed": recording.seed,
+        "config_hash": recording.config_hash,
+    }
+
+
+def data_of(recording: Recording) -> dict[str, Any]:
+    """Return what the run stood on."""
+    feed = recording.feed
+    return {
+        "label": feed.label,
+        "synthetic": feed.synthetic,
+        "content_hash": feed.content_hash,
+        "quote_assets": list(feed.quote_assets),
+        "coverage": list(feed.coverage),
+        "caveats": list(feed.caveats),
+    }
+
+
+def stats_of(run: Run) -> dict[str, Any]:
+    """Return the figures backtesting.py names, computed by this project's definitions (its Sharpe differs: see MODELS)."""
+    import pandas as pd
+
+    figures, recording = run.metrics, run.recording
+    start, end = pd.Timestamp(recording.start_ns, tz="UTC"), pd.Timestamp(recording.end_ns, tz="UTC")
+    stake = run.trades["return_pct"]
+    per_cent = {
+        "Exposure Time [%]": "time_in_market",
+        "Return [%]": "total_return",
+        "Buy & Hold Return [%]": "market_return",
+        "Return (Ann.) [%]": "cagr",
+        "Volatility (Ann.) [%]": "volatility",
+        "CAGR [%]": "cagr",
+        "Alpha [%]": "alpha",
+        "Max. Drawdown [%]": "max_drawdown",
+        "Avg. Drawdown [%]": "avg_drawdown",
+        "Win Rate [%]": "hit_rate",
+    }
+    plain = {
+        "Equity Final [$]": "final_equity",
+        "Equity Peak [$]": "peak_equity",
+        "Commissions [$]": "fees",
+        "Sharpe Ratio": "sharpe",
+        "Sortino Ratio": "sortino",
+        "Calmar Ratio": "calmar",
+        "Beta": "beta",
+        "# Trades": "n_trades",
+        "Profit Factor": "profit_factor",
+        "SQN": "sqn",
+        "Kelly Criterion": "kelly",
+    }
+    spans = {
+        "Max. Drawdown Duration": pd.to_timedelta(figures["max_drawdown_days"], unit="D"),
+        "Avg. Drawdown Duration": pd.to_timedelta(figures["avg_drawdown_days"], unit="D"),
+        "Max. Trade Duration": pd.to_timedelta(figures["max_hold_s"], unit="s"),
+        "Avg. Trade Duration": pd.to_timedelta(figures["avg_hold_s"], unit="s"),
+    }
+    return {
+        "Start": start,
+        "End": end,
+        "Duration": end - start,
+        **{name: figures[key] * 100.0 for name, key in per_cent.items()},
+        **{name: figures[key] for name, key in plain.items()},
+        **spans,
+        "Best Trade [%]": stake.max(),
+        "Worst Trade [%]": stake.min(),
+        "Avg. Trade [%]": stake.mean(),
+        "Expectancy [%]": stake.mean(),
+    }
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], Any]) -> str:
+    """Write a file so that a reader sees the old one or the whole new one; return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as out:
+            write(out)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return str(path)
