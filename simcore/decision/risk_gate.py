@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from simcore.domain.enums import BUY, Clamp, Leg, Veto
+from simcore.domain.errors import did_you_mean
 from simcore.domain.records import ACCOUNT, INTENT, LIMITS, N_VETOES
 from simcore.jit import kernel
 
@@ -294,6 +295,14 @@ def tighter_nb(best, clamp, room, by):
 
 
 @kernel
+def spread_over_nb(amount, share):
+    """Return the notional whose `share` uses up `amount`; what costs nothing has no end unless the amount is overdrawn."""
+    if share > 0.0:
+        return amount / share
+    return math.inf if amount >= 0.0 and share == 0.0 else 0.0
+
+
+@kernel
 def headroom_usd_nb(intent, account, limits):
     """Return the largest notional that passes the gate's size limits in quote units, and the `Clamp` that bounds it.
 
@@ -313,8 +322,144 @@ def headroom_usd_nb(intent, account, limits):
     usd, clamp = tighter_nb(usd, clamp, leverage * nav - symbol, Clamp.LEVERAGE)
     usd, clamp = tighter_nb(usd, clamp, limits["max_leverage"] * nav - gross, Clamp.LEVERAGE)
     free = free_margin_nb(account) - limits["min_free_margin_pct"] * nav
-    usd, clamp = tighter_nb(usd, clamp, free / cost_share_nb(intent), Clamp.FREE_MARGIN)
-    floor, mmr = float(limits["min_liquidation_distance_pct"]), float(intent["mmr"])
+    usd, clamp = tighter_nb(usd, clamp, spread_over_nb(free, cost_share_nb(intent)), Clamp.FREE_MARGIN)
+    floor = float(limits["min_liquidation_distance_pct"])
     cushion = nav - float(account["maintenance_margin"]) - floor * gross
-    room = cushion / (floor + mmr) if floor + mmr > 0.0 else (math.inf if cushion >= 0.0 else 0.0)
-    return tighter_nb(usd, clamp, room, Clamp.LIQUIDATION_DISTANCE)
+    return tighter_nb(usd, clamp, spread_over_nb(cushion, floor + float(intent["mmr"])), Clamp.LIQUIDATION_DISTANCE)
+
+
+def check_order(order: Any, account: Any, limits: Any, now: int) -> tuple[bool, dict[str, Any]]:
+    """Say whether `order` must be refused, and on what grounds.
+
+    Takes one INTENT, ACCOUNT and LIMITS record and the time in ns UTC; changes none of them, raises nothing. The detail holds
+
+    - `reason`, `code`, `value`, `cap`: the first limit broken (`none`, 0, None, None when the order may go),
+    - `failing`: every limit broken, with `reason`, `code`, `value`, `cap`, `key` and `source` (where the cap is set),
+    - `headroom`: the largest notional the limits leave room for, `headroom_clamp`: the limit that bounds it,
+    - `nav_fresh`, `equity` (NAV), `tradable_nav`, `trade_nav_cap`, `missing`: inputs that were not known.
+
+    >>> veto, detail = check_order(intent(notional=60.0), account(nav=1_000.0), limits(max_trade_nav_pct=0.05), 0)
+    >>> veto, detail["reason"], detail["value"], detail["cap"]
+    (True, 'max_trade_nav_pct', 60.0, 50.0)
+    """
+    checks = np.full((N_VETOES, 2), np.nan)
+    mask = int(check_order_nb(order, account, limits, now, checks))
+    failing = [_broken(veto, checks) for veto in Veto if mask >> veto & 1]
+    first = failing[0] if failing else {"reason": "none", "code": 0, "value": None, "cap": None}
+    headroom, clamp = headroom_usd_nb(order, account, limits)
+    tradable = float(tradable_nav_nb(account))
+    return mask != 0, {
+        **{name: first[name] for name in ("reason", "code", "value", "cap")},
+        "failing": failing,
+        "headroom": float(headroom),
+        "headroom_clamp": Clamp(clamp).name.lower(),
+        "nav_fresh": bool(age_s_nb(now, account["nav_ts_ns"]) <= float(limits["nav_max_age_ns"]) * NS),
+        "equity": float(account["nav"]),
+        "tradable_nav": tradable,
+        "trade_nav_cap": float(limits["max_trade_nav_pct"]) * tradable,
+        "missing": missing_inputs(order, account, limits) if mask >> Veto.CONTEXT_MISSING & 1 else [],
+    }
+
+
+def _broken(veto: Veto, checks: np.ndarray) -> dict[str, Any]:
+    key = veto.name.lower()
+    return {
+        "reason": key,
+        "code": int(veto),
+        "value": float(checks[veto, 0]),
+        "cap": float(checks[veto, 1]),
+        "key": key,
+        "source": SOURCES.get(veto, f"risk_limits.json: {key}"),
+    }
+
+
+def missing_inputs(order: Any, account: Any, limits: Any) -> list[str]:
+    """Return the names of the inputs that are missing for an entry, e.g. `intent.tier_gross`; for an exit, what it lacks.
+
+    >>> missing_inputs(intent(tier_gross=math.nan, open_positions=-1), account(), limits())
+    ['intent.tier_gross', 'intent.open_positions']
+    """
+    if order["reduce_only"] == 1 and order["crosses_zero"] == 0:
+        sane = {
+            "intent.side": abs(order["side"]) == 1,
+            "intent.qty_lots": order["qty_lots"] > 0,
+            "intent.reducible_lots": amount_nb(order["reducible_lots"]),
+        }
+        return [name for name, known in sane.items() if not known]
+    mask = int(missing_inputs_nb(order, account, limits, order["qty_lots"], float(order["notional"])))
+    return [name for bit, name in enumerate(CONTEXT_INPUTS) if mask >> bit & 1]
+
+
+def clear_kill_switch(account: Any, *, by_person: str) -> dict[str, Any]:
+    """Open the latched kill switch again in the name of a person and return the record of it.
+
+    The peak that drawdown is measured from starts anew at today's NAV: without that the switch would latch again at once.
+    Raises ValueError when no person is named, for nothing automatic may do this.
+
+    >>> books = account(kill_switch=21, nav=700.0, peak_nav=1_000.0, drawdown_pct=0.3)
+    >>> clear_kill_switch(books, by_person="Ada")["drawdown_pct"], int(books["kill_switch"]), float(books["peak_nav"])
+    (0.3, 0, 700.0)
+    """
+    if not by_person.strip():
+        raise ValueError("clear_kill_switch: by_person is empty. Name the person who takes the decision.")
+    cleared = {
+        "by_person": by_person.strip(),
+        "code": int(account["kill_switch"]),
+        "latched_ns": int(account["kill_ts_ns"]),
+        "drawdown_pct": float(account["drawdown_pct"]),
+    }
+    account["kill_switch"] = 0
+    account["kill_ts_ns"] = 0
+    account["peak_nav"] = account["nav"]
+    account["drawdown_pct"] = 0.0
+    return cleared
+
+
+def record(layout: np.dtype, defaults: dict[str, Any], given: dict[str, Any]) -> Any:
+    """Return one record of `layout` with the defaults and what the caller gave; a field it does not have is a TypeError.
+
+    >>> record(LIMITS, {}, {"max_trade_nav_pc": 1.0})
+    Traceback (most recent call last):
+    TypeError: no field 'max_trade_nav_pc'. Did you mean 'max_trade_nav_pct'?
+    """
+    row = np.zeros(1, layout)[0]
+    names = layout.names or ()
+    for name, value in {**defaults, **given}.items():
+        if name not in names:
+            raise TypeError(f"no field '{name}'. {did_you_mean(name, names)}")
+        row[name] = value
+    return row
+
+
+def intent(**given: Any) -> Any:
+    """Return an INTENT record for tests and documents: a buy of 60.0 at 100.00 in an empty book, all context known.
+
+    Ticks are 0.01, lots 0.001. Of `notional` and `qty_lots` either gives the other; give both to make them disagree.
+    """
+    price = float(given.get("price", 100.0))
+    defaults = {
+        "price": price, "mark": price, "price_ticks": round(price * 100.0) if math.isfinite(price) else 0, "unit_e8": 1_000,
+        "side": BUY, "leg": Leg.LONG, "step_lots": 1, "min_qty_lots": 1, "max_qty_lots": 10**9, "min_notional_e8": 5 * 10**8,
+        "trading": 1, "new_position": 1, "leverage": 5.0, "mmr": 0.01,
+    }  # fmt: skip
+    row = record(INTENT, defaults, given)
+    if "qty_lots" not in given:
+        one = notional_nb(row, 1)
+        row["qty_lots"] = round(float(given.get("notional", 60.0)) / one) if one > 0.0 else 0
+    if "notional" not in given:
+        row["notional"] = notional_nb(row, row["qty_lots"])
+    return row
+
+
+def account(**given: Any) -> Any:
+    """Return an ACCOUNT record for tests and documents: 10,000 in cash and nothing held, unless said otherwise."""
+    nav = float(given.get("nav", 10_000.0))
+    free = nav - float(given.get("initial_margin", 0.0))
+    return record(ACCOUNT, {"known": 1, "nav": nav, "available": free, "peak_nav": nav, "day_start_nav": nav}, given)
+
+
+def limits(**given: Any) -> Any:
+    """Return a LIMITS record for tests and documents: a limit that is not given binds nothing."""
+    row = {name: 0.0 if name.startswith("min_") else math.inf for name in LIMITS.names or () if LIMITS[name].kind == "f"}
+    counts = {name: np.iinfo(np.int64).max for name in LIMITS.names or () if LIMITS[name].kind == "i"}
+    return record(LIMITS, {**row, **counts}, given)

@@ -10,17 +10,21 @@ The first reason is NOT_IN_UNIVERSE, then the lowest `Screen` number of those th
 from __future__ import annotations
 
 import math
+from typing import Any
+
+import numpy as np
 
 from simcore.decision.risk_gate import (
     age_s_nb,
     at_least_nb,
     at_most_nb,
+    check_order,
     check_quantity_order_nb,
     finite_nb,
     notional_nb,
     positive_nb,
 )
-from simcore.decision.sizer import minimum_lots_nb
+from simcore.decision.sizer import minimum_lots_nb, size_lots_nb, suggest_gross_usd_nb
 from simcore.domain.enums import Screen
 from simcore.domain.records import N_VETOES
 from simcore.jit import kernel
@@ -28,6 +32,16 @@ from simcore.jit import kernel
 BPS = 1e-4
 NS = 1e-9
 OUTSIDE = int(Screen.NOT_IN_UNIVERSE)
+
+# Where a person changes what a market was compared with; the rest are `screen` keys of strategy_config.json.
+SOURCES = {
+    Screen.CONTEXT_MISSING: "inputs of the screener",
+    Screen.NOT_IN_UNIVERSE: "pairs_universe.json: symbols",
+    Screen.MARKET_MAX_AGE_S: "risk_limits.json: market_max_age_s",
+    Screen.WARMUP: "strategy_config.json: screen.warmup_bars, and the strategy's own warm-up",
+    Screen.GATE: "risk_limits.json: see the detail of the gate",
+    Screen.SIZE_ZERO: "strategy_config.json: sizing",
+}
 
 
 @kernel
@@ -42,8 +56,8 @@ def settles_soon_nb(market, screen, now_ns):
 @kernel
 def bounds_known_nb(screen):
     """Say whether every bound of the screener is a number: a condition that is not looked at today needs its bound too."""
-    total = abs(float(screen["min_score"])) + abs(float(screen["min_expectancy_bps"])) + abs(float(screen["max_adverse_funding_bps"]))
-    return total >= 0.0
+    score, edge, funding = screen["min_score"], screen["min_expectancy_bps"], screen["max_adverse_funding_bps"]
+    return score == score and edge == edge and funding == funding
 
 
 @kernel
@@ -106,3 +120,69 @@ def screen_and_gate_nb(intent, account, limits, now_ns, checks):
     """Return the gate's vetoes on the smallest order the exchange takes; what refuses that refuses every size."""
     lots = minimum_lots_nb(intent)
     return check_quantity_order_nb(intent, account, limits, now_ns, lots, notional_nb(intent, lots), checks)
+
+
+def would_emit(
+    signal: Any, market: Any, policy: Any, limits: Any, *,
+    screen: Any, instrument: Any, sleeve: Any, order: Any, account: Any, now: int, sizing: Any = None,
+) -> tuple[bool, dict[str, Any]]:  # fmt: skip
+    """Say whether `signal` becomes an order now, and if not, on what grounds.
+
+    Takes one record each (SIGNAL, MARKET, POLICY, LIMITS, SCREEN, INSTRUMENT, SLEEVE, INTENT for `order`, ACCOUNT) and the time
+    in ns UTC; changes none of them. `order` carries the price, the filters and the exposure; its quantity is not read: the
+    gate is asked about the smallest order the exchange takes. With `sizing` (SIZING) the order is sized as the pipeline would,
+    so the answer is True exactly when the gate accepts the sized order. The detail holds
+
+    - `reason`, `code`, `value`, `bound`: the first condition that failed (`none`, 0, None, None when it may go),
+    - `failing`: every condition that failed, with `key` and `source`; `neutral`: floors with nothing learned to judge,
+    - `gate`: the detail of `check_order`, `lots` and `notional` of the order it judged.
+    """
+    checks = np.full((N_VETOES, 2), np.nan)
+    mask = int(screen_nb(signal, market, policy, screen, instrument, sleeve, now, checks))
+    lots = candidate = int(minimum_lots_nb(order))
+    if sizing is not None:
+        usd = suggest_gross_usd_nb(sizing, signal, market, policy, account, float(order["price"]))
+        share, step_size = float(sizing["max_participation_pct"]), float(instrument["step_size"])
+        lots = int(size_lots_nb(order, account, limits, usd, float(market["volume_day"]), share, step_size)[0])
+    veto, gate = check_order(with_lots(order, lots or candidate), account, limits, now)
+    if veto:
+        mask |= 1 << Screen.GATE
+        checks[Screen.GATE] = gate["value"], gate["cap"]
+    elif lots == 0:
+        mask |= 1 << Screen.SIZE_ZERO
+        checks[Screen.SIZE_ZERO] = 0.0, float(candidate)
+    failing = [_failed(reason, checks) for reason in sorted(Screen, key=_precedence) if mask >> reason & 1]
+    first = failing[0] if failing else {"reason": "none", "code": 0, "value": None, "bound": None}
+    learned = {"score": float(policy["score"]), "expectancy_bps": float(policy["expectancy_bps"])}
+    return mask == 0, {
+        **{name: first[name] for name in ("reason", "code", "value", "bound")},
+        "failing": failing,
+        "neutral": [name for name, value in learned.items() if math.isnan(value)],
+        "gate": gate,
+        "lots": lots,
+        "notional": float(notional_nb(order, lots)),
+    }
+
+
+def with_lots(order: Any, lots: int) -> Any:
+    """Return a copy of an INTENT record that asks for `lots`, with the notional that follows."""
+    copy = order.copy()
+    copy["qty_lots"] = lots
+    copy["notional"] = notional_nb(order, lots)
+    return copy
+
+
+def _precedence(reason: Screen) -> int:
+    return -1 if reason == Screen.NOT_IN_UNIVERSE else int(reason)
+
+
+def _failed(reason: Screen, checks: np.ndarray) -> dict[str, Any]:
+    key = reason.name.lower()
+    return {
+        "reason": key,
+        "code": int(reason),
+        "value": float(checks[reason, 0]),
+        "bound": float(checks[reason, 1]),
+        "key": key,
+        "source": SOURCES.get(reason, f"strategy_config.json: screen.{key}"),
+    }

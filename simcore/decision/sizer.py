@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -145,3 +146,33 @@ def size_lots_nb(intent, account, limits, gross_usd, volume_day_base, max_partic
     if low * step < least:
         return 0, (clamp if clamp != UNCLAMPED else BELOW_MINIMUM)
     return low * step, clamp
+
+
+def suggest_gross_usd(
+    sizing: Any, signal: Any, market: Any, policy: Any, account: Any, price: float
+) -> tuple[float, dict[str, Any]]:
+    """Return the notional an entry should have before any limit, in quote units, and what it was made of.
+
+    Takes one SIZING, SIGNAL, MARKET, POLICY and ACCOUNT record and the entry price. The detail holds `method`, `tradable_nav`,
+    `strength` (at most 1), `size_scale`, `share` (of the tradable NAV) and `clamp`: `no_risk_input` when an input the method
+    needs is not known (no stop, no volatility, no edge), else `none`.
+
+    >>> from simcore.decision.risk_gate import account, record
+    >>> from simcore.domain.records import MARKET, POLICY, SIGNAL, SIZING
+    >>> risk = record(SIZING, {}, {"method": SizeMethod.RISK_PER_TRADE, "risk_per_trade_pct": 0.01})
+    >>> wish = record(SIGNAL, {}, {"side": 1, "strength": 1.0, "stop_distance": 5.0})
+    >>> scale = record(POLICY, {}, {"size_scale": 1.0})
+    >>> suggest_gross_usd(risk, wish, record(MARKET, {}, {}), scale, account(nav=10_000.0), 100.0)[0]
+    2000.0
+    """
+    usd = float(suggest_gross_usd_nb(sizing, signal, market, policy, account, float(price)))
+    tradable = float(tradable_nav_nb(account))
+    known = {int(method): method.name.lower() for method in SizeMethod}
+    return usd, {
+        "method": known.get(int(sizing["method"]), "unknown"),
+        "tradable_nav": tradable,
+        "strength": min(float(signal["strength"]), 1.0),
+        "size_scale": float(policy["size_scale"]),
+        "share": usd / tradable if tradable > 0.0 else 0.0,
+        "clamp": (Clamp.NONE if usd > 0.0 else Clamp.NO_RISK_INPUT).name.lower(),
+    }
