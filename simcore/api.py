@@ -56,8 +56,6 @@ def replay(
     Raises ConfigError, DataError or StrategyError with the value, the place and the next step.
     """
     from simcore.config import load_config
-    from simcore.replay import run_replay
-    from simcore.report.run import Run
 
     settings = load_config(Path(config)) if isinstance(config, (str, Path)) else config or load_config()
     names, objects = split_strategies(strategy)
@@ -71,6 +69,10 @@ def replay(
         allow_unlisted_symbols=True if feed is not None else None,
     )
     feed = feed if feed is not None else load_feed(data, symbols, start, end, interval)
+
+    from simcore.replay import run_replay
+    from simcore.report.run import Run
+
     recording = run_replay(
         feed, settings, strategies=objects or None, seed=seed, interpreted=interpreted, journal=None, progress=progress
     )
@@ -88,15 +90,17 @@ def load_feed(
     interval: str | None = None,
 ) -> Feed:
     """Return the feed of a window of a catalog folder, or of the embedded synthetic sample when `data` is None."""
+    start_ns, end_ns = to_ns(start, "start"), to_ns(end, "end")
+    if data is not None and not Path(data).is_dir():
+        raise DataError(f"{data}: no such catalog folder. Make one with 'simcore data import PATH --data {data}'.")
+
     from replay_data.catalog import Catalog
     from replay_data.sample import sample_catalog
 
-    if data is not None and not Path(data).is_dir():
-        raise DataError(f"{data}: no such catalog folder. Make one with 'simcore data import PATH --data {data}'.")
     catalog = Catalog(Path(data) if data is not None else sample_catalog())
     wanted = symbols.split(",") if isinstance(symbols, str) else symbols
     names = sorted({name.strip().upper() for name in wanted if name.strip()}) if wanted is not None else None
-    return catalog.feed(symbols=names, start_ns=to_ns(start, "start"), end_ns=to_ns(end, "end"), interval=interval or "1m")
+    return catalog.feed(symbols=names, start_ns=start_ns, end_ns=end_ns, interval=interval or "1m")
 
 
 def split_strategies(strategy: Any) -> tuple[list[str], list[Strategy]]:

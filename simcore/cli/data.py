@@ -23,10 +23,11 @@ CATALOG = Path("catalog")
 @app.command("import")
 def import_files(path: Source, catalog: Folder = CATALOG, quiet: Quiet = False, as_json: AsJson = False) -> None:
     """Import klines, mark-price klines and funding files of the public archive; exit 1 when a file was refused."""
-    from replay_data.catalog import Catalog
-
     if not path.exists():
         raise DataError(f"{path}: no such file or folder.")
+
+    from replay_data.catalog import Catalog
+
     with progress_bar("import", quiet or as_json) as progress:
         report = Catalog(catalog).import_path(path, progress=progress)
     counts = {name: getattr(report, name) for name in ("files", "series", "rows", "duplicates", "gaps")}
@@ -67,8 +68,9 @@ def check(catalog: Folder = CATALOG, as_json: AsJson = False) -> None:
 
 def open_catalog(folder: Path) -> Catalog:
     """Return the catalog of a folder that exists."""
-    from replay_data.catalog import Catalog
-
     if not folder.is_dir():
         raise DataError(f"{folder}: no such catalog folder. Make one with 'simcore data import PATH --data {folder}'.")
+
+    from replay_data.catalog import Catalog
+
     return Catalog(folder)
