@@ -290,9 +290,10 @@ def guess_tick(columns: Columns) -> tuple[float, bool]:
 
 def guess_step(columns: Columns, tick_size: float) -> tuple[float, bool]:
     """Return (step size, exact) from the decimals of the volumes; one tick times one step is a whole number of 1e-8."""
-    tick_places = round(-np.log10(tick_size))
-    most = 8 - tick_places
-    if most < 0:
-        return float(10.0**-most), False
-    places = int(decimals_nb(columns.volume, most))
-    return float(f"1e-{min(places, most)}"), places <= most
+    finest = -8 - round(float(np.log10(tick_size)))
+    places = int(decimals_nb(columns.volume, -finest)) if finest <= 0 else 1
+    if places <= -finest:
+        return float(f"1e-{places}"), True
+    top = float(np.max(columns.volume, initial=1.0))
+    rough = int(np.floor(np.log10(top))) - 6 if 0.0 < top < 1e18 else 0
+    return float(f"1e{max(finest, rough)}"), False
