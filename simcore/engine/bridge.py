@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from simcore.jit import kernel
 
-_TERMS = 64
+_TERMS = 512
 _SQRT_4_LN_2 = math.sqrt(4.0 * math.log(2.0))
 
 

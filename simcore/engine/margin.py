@@ -63,25 +63,24 @@ def liquidation_roots_nb(instrument, balance, qty_1, entry_1, qty_2, entry_2):
     `balance` is the wallet that backs the symbol, less the maintenance and plus the unrealised PnL of all others (cross).
     Two signed legs cover every case: one-way (the second is 0), hedge LONG and SHORT. The account lives while every pair
     of bracket lines leaves something: above the greatest zero of the rising ones, below the least of the falling ones.
+    NaN twice is also the answer where the account is past saving at every price; `must_liquidate_nb` tells the two apart.
     """
     lower, upper = 0.0, math.inf
+    flat = 1e-12 * (abs(qty_1) + abs(qty_2))  # a slope below this is rounding noise of equal hedge legs
     base = balance - qty_1 * entry_1 - qty_2 * entry_2
     for i in range(max(1, instrument["n_brackets"])):
         for j in range(max(1, instrument["n_brackets"]) if qty_2 != 0.0 else 1):
             slope = qty_1 + qty_2 - abs(qty_1) * instrument["bracket_mmr"][i] - abs(qty_2) * instrument["bracket_mmr"][j]
             cum_2 = instrument["bracket_cum"][j] if qty_2 != 0.0 else 0.0
             level = base + instrument["bracket_cum"][i] + cum_2
-            if slope > 0.0:
+            if slope > flat:
                 lower = max(lower, -level / slope)
-            elif slope < 0.0:
+            elif slope < -flat:
                 upper = min(upper, -level / slope)
             elif level <= 0.0:
                 upper = -math.inf
-    if lower <= 0.0:
-        lower = math.nan
-    if not 0.0 < upper < math.inf:
-        upper = math.nan
-    return lower, upper
+    alive = lower < upper
+    return lower if alive and lower > 0.0 else math.nan, upper if alive and upper < math.inf else math.nan
 
 
 @kernel
@@ -108,7 +107,7 @@ def liquidation_price(
     others_maintenance: float = 0.0,
     others_upnl: float = 0.0,
 ) -> float | None:
-    """Return the mark price at which the symbol's legs are liquidated, or None when no price does it.
+    """Return the mark price at which the symbol's legs are liquidated, or None when no positive price is that boundary.
 
     `instrument` is an INSTRUMENT record whose brackets are in force. Isolated margin: pass the position's own wallet. Cross:
     pass the cross wallet and the maintenance and unrealised PnL of all other symbols. Of two prices the answer is the one

@@ -1,4 +1,4 @@
-"""The accounting twin: one leg in exact fractions, one wallet as a list of what happened to it. Slow, plain, believed at sight."""
+"""The accounting twin: one leg in exact fractions, one wallet as a list of what happened to it. Slow and plain."""
 
 from __future__ import annotations
 
