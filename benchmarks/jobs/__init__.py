@@ -1,0 +1,1 @@
+"""Benchmark jobs: each runs in a process, and for a peer in an environment, of its own, and prints one JSON object."""

@@ -1,0 +1,90 @@
+"""simcore: the whole pipeline (screener, sizer, gate, router, account twin, ledger) on the same rule.
+
+    python -m benchmarks.jobs.simcore_job prepare CLOSE.npy FOLDER     float columns -> a feed's records on disk
+    python -m benchmarks.jobs.simcore_job replay FOLDER REPEATS        map the records, replay, print figures
+
+Two processes, so that the memory of the second is that of a replay from prepared data, as a catalog gives it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+STARTED = time.perf_counter()
+
+import pickle  # noqa: E402 - the stopwatch starts before the imports
+from dataclasses import fields  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import numpy as np  # noqa: E402
+
+from benchmarks.jobs.clock import CASH, FAST, SLOW, measure  # noqa: E402
+from benchmarks.prices import TICK, ohlcv, open_ms  # noqa: E402
+from replay_data.feed import Feed, from_arrays  # noqa: E402
+
+SETTINGS = {
+    "strategy_config.strategies.sma_cross.interval": "base",
+    "strategy_config.strategies.sma_cross.sizing.fraction": 0.001,
+    "sma_cross.fast": FAST,
+    "sma_cross.slow": SLOW,
+    "risk_limits.max_concurrent_positions": 1_000,
+    "risk_limits.max_strategy_positions": 1_000,
+    "risk_limits.max_tier_positions": 1_000,
+    "risk_limits.max_orders_per_minute": 10_000,
+}
+
+
+def prepare(close_path: str, folder: str) -> None:
+    """Write the feed of a close matrix: bars as .npy, everything else pickled beside it (a file of our own making)."""
+    close = np.load(close_path)
+    names = ("open", "high", "low", "close", "volume")
+    times = open_ms(close.shape[1])
+    columns = {
+        f"BENCH{i:02d}USDT": {"open_time": times, **dict(zip(names, ohlcv(row), strict=True))} for i, row in enumerate(close)
+    }
+    begin = time.perf_counter()
+    feed = from_arrays(columns, interval="1m", tick_size=TICK, step_size=0.001)
+    seconds = time.perf_counter() - begin
+    path = Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    np.save(path / "bars.npy", feed.bars)
+    rest = {field.name: getattr(feed, field.name) for field in fields(Feed) if field.name != "bars"}
+    (path / "rest.pickle").write_bytes(pickle.dumps(rest))
+    print(f'{{"prepare_s": {seconds}, "prepare_ns_bar": {seconds * 1e9 / close.size}}}')
+
+
+def replay(folder: str, repeats: int) -> None:
+    """Replay a prepared feed, cold once and then warm, and print the figures."""
+    from simcore import __version__
+    from simcore.config import load_config
+    from simcore.replay import run_replay
+
+    bars = np.load(Path(folder) / "bars.npy", mmap_mode="r")
+    feed = Feed(bars=bars, **pickle.loads((Path(folder) / "rest.pickle").read_bytes()))
+    config = load_config().replace(strategies=["sma_cross"], cash=CASH, allow_unlisted_symbols=True, set=SETTINGS)
+    kept: list[Any] = []
+
+    def job() -> dict[str, Any]:
+        kept[:] = [run_replay(feed, config)]
+        (recording,) = kept
+        totals = recording.totals
+        return {
+            "trades": len(recording.trades),
+            "equity": float(recording.equity["nav"][-1]),
+            "orders": int(totals["orders"]),
+            "maker_fills": int(totals["maker_fills"]),
+            "taker_fills": int(totals["taker_fills"]),
+            "gate_vetoes": int(totals["gate_vetoes"]),
+            "ledger_rows": len(recording.ledger),
+            "ledger_mb": (recording.ledger.nbytes + recording.trades.nbytes + recording.routes.nbytes) / 2**20,
+            "digest": recording.digest[:12],
+            "speed": {key: float(value) for key, value in recording.speed.items()},
+        }
+
+    measure(job, repeats, STARTED, version=f"simcore {__version__}", data_mb=bars.nbytes / 2**20)
+
+
+if __name__ == "__main__":
+    {"prepare": lambda: prepare(sys.argv[2], sys.argv[3]), "replay": lambda: replay(sys.argv[2], int(sys.argv[3]))}[sys.argv[1]]()
