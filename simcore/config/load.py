@@ -165,11 +165,22 @@ def _sentence(name: str, model: type[File], error: ErrorDetails) -> str:
     return f"{where}: {text[0].lower()}{text[1:]} {got}"
 
 
+def _half_characters(tree: dict[str, Any]) -> Iterator[str]:
+    """Yield where a lone surrogate stands, which JSON can write but no text can hold."""
+    for place, node, _ in _objects(tree):
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+            for text in (key, value):
+                if isinstance(text, str) and any(0xD800 <= ord(letter) < 0xE000 for letter in text):
+                    yield f"{place}{key}".encode(errors="replace").decode()
+
+
 def parse(stem: str, tree: dict[str, Any]) -> tuple[File | None, list[str]]:
     """Return the model of the file `stem`.json, or every reason why `tree` is not one."""
     model = FILES[stem]
     try:
-        return model.model_validate_json(json.dumps(tree)), []
+        return model.model_validate_json(json.dumps(tree, ensure_ascii=False).encode()), []
+    except UnicodeEncodeError:
+        return None, [f"{_where(f'{stem}.json', place)}: holds half a character" for place in _half_characters(tree)]
     except ValidationError as trouble:
         errors = trouble.errors(include_url=False)
         more = [f"{stem}.json: and {len(errors) - MAX_ERRORS} more errors"] if len(errors) > MAX_ERRORS else []
