@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from simcore.report.run import Run
     from simcore.strategy import Strategy
 
-Progress = Callable[[float, str], None]
+Progress = Callable[[int, int, str], None]
 
 
 def replay(
@@ -49,7 +49,7 @@ def replay(
     config: a folder of JSON files or a loaded config; without it, the packaged one. params: `{"ema_cross.fast": 10}`, or
     `{"fast": 10}` when exactly one strategy is named, or any key of a config file, `{"settings.bar_model.fill_rule": "touch"}`.
     cash: start balance in quote units. interpreted: run strategies as plain Python (breakpoints, any library).
-    out: folder for the run's files; without it, nothing is written. progress: called with the share done (0 to 1) and a word.
+    out: folder for the run's files; without it, nothing is written. progress: called with (done, total, word).
 
     A feed of one's own may hold symbols that pairs_universe.json does not list: they trade in its default tier.
 

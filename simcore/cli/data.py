@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,38 +31,42 @@ def import_files(path: Source, catalog: Folder = CATALOG, quiet: Quiet = False, 
 
     with progress_bar("import", quiet or as_json) as progress:
         report = Catalog(catalog).import_path(path, progress=progress)
-    counts = {name: getattr(report, name) for name in ("files", "series", "rows", "duplicates", "gaps")}
-    refused = [{"file": str(file), "reason": str(reason)} for file, reason in report.refused]
     if as_json:
-        print_json({"catalog": str(catalog), **counts, "refused": refused})
+        print_json({"catalog": str(catalog), **asdict(report)})
     elif not quiet:
-        say(f"{catalog}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
+        say(
+            f"{catalog}: {report.files:,} files, {report.rows:,} rows in {len(report.series):,} series, {report.duplicates:,} "
+            f"duplicates dropped, {report.gaps:,} gaps of {report.gap_bars:,} bars, {report.off_tick_prices:,} off-tick prices"
+        )
         say(f"next: simcore replay --data {catalog}")
-    for each in refused:
-        say(f"refused {each['file']}: {each['reason']}")
-    raise typer.Exit(CHECK_FAILED if refused else 0)
+    for file, reason in report.refused:
+        say(f"refused {file}: {reason}")
+    raise typer.Exit(CHECK_FAILED if report.refused else 0)
 
 
 @app.command("list")
 def list_series(catalog: Folder = CATALOG, as_json: AsJson = False) -> None:
     """List every series of a catalog with its first and last time, rows and gaps."""
-    rows = [dict(each) for each in open_catalog(catalog).series()]
+    series = open_catalog(catalog).series()
     if as_json:
-        print_json({"catalog": str(catalog), "series": rows})
+        print_json({"catalog": str(catalog), "series": [asdict(each) for each in series]})
         return
-    columns = ["kind", "symbol", "interval", "first", "last", "rows", "gaps"]
-    print_table(f"{catalog}: {len(rows)} series", columns, [[row.get(name) for name in columns] for row in rows])
+
+    from replay_data.interval import iso
+
+    rows = [[s.kind, s.symbol, s.interval, iso(s.first_ns), iso(s.last_ns), s.rows, len(s.gaps)] for s in series]
+    print_table(f"{catalog}: {len(rows)} series", ["kind", "symbol", "interval", "first", "last", "rows", "gaps"], rows)
 
 
 @app.command("check")
 def check(catalog: Folder = CATALOG, as_json: AsJson = False) -> None:
     """Read every file again and compare its hash; exit 1 when something is wrong."""
-    problems = [str(each) for each in open_catalog(catalog).check()]
+    problems = open_catalog(catalog).check()
     if as_json:
-        print_json({"catalog": str(catalog), "problems": problems})
+        print_json({"catalog": str(catalog), "problems": [asdict(each) for each in problems]})
     else:
         for problem in problems:
-            print(problem)
+            print(f"{problem.where}: {problem.what}")
         say(f"{catalog}: {len(problems)} problems" if problems else f"{catalog}: every file is what it was when written")
     raise typer.Exit(CHECK_FAILED if problems else 0)
 

@@ -12,7 +12,7 @@ from typing import Any
 from simcore.domain.errors import InvariantError, SimcoreError
 
 OK, CHECK_FAILED, MISTAKE, INTERNAL = 0, 1, 2, 3
-Progress = Callable[[float, str], None]
+Progress = Callable[[int, int, str], None]
 
 
 def say(text: str = "") -> None:
@@ -40,7 +40,7 @@ def explain(error: Exception, as_json: bool) -> int:
 
 @contextmanager
 def progress_bar(label: str, quiet: bool) -> Iterator[Progress | None]:
-    """Give a callable(share done, word) that draws a bar with rate and time left on stderr; None when nobody is watching."""
+    """Give a callable(done, total, word) that draws a bar with the time left on stderr; None when nobody is watching."""
     if quiet or not sys.stderr.isatty():
         yield None
         return
@@ -50,8 +50,12 @@ def progress_bar(label: str, quiet: bool) -> Iterator[Progress | None]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=1.0)
-        yield lambda done, word="": bar.update(task, completed=done, description=word or label)
+        task = bar.add_task(label, total=None)
+
+        def show(done: int, total: int, word: str = "") -> None:
+            bar.update(task, completed=done, total=total, description=word or label)
+
+        yield show
 
 
 def print_table(title: str, columns: list[str], rows: list[list[Any]]) -> None:

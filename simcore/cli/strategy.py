@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from simcore.cli.options import AsJson, ConfigFolder
-from simcore.cli.shell import CHECK_FAILED, print_json, print_table, say
+from simcore.cli.shell import CHECK_FAILED, print_json, print_table
 
 app = typer.Typer(help="Strategies: list them, prove that one repeats itself and sees no future.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="Name in strategy_registry.json.")]
@@ -22,10 +23,9 @@ def check(name: Name, config: ConfigFolder = None, as_json: AsJson = False) -> N
     found, params = find_strategy(name, config)
     report = check_strategy(found, params=params)
     if as_json:
-        print_json({"strategy": name, "ok": report.ok, "report": str(report)})
+        print_json({"ok": report.ok, **asdict(report)})
     else:
         print(report)
-        say(f"{name}: {'sound' if report.ok else 'NOT sound'}")
     raise typer.Exit(0 if report.ok else CHECK_FAILED)
 
 

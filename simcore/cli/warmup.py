@@ -27,13 +27,13 @@ def warmup(quiet: Quiet = False, as_json: AsJson = False) -> None:
 
 
 def step_lines() -> Progress:
-    """Give a callable(share done, word) that prints each new word as a line: the progress of a log file."""
+    """Give a callable(done, total, word) that prints each new word as a line: the progress of a log file."""
     last = ""
 
-    def step(done: float, word: str = "") -> None:
+    def step(done: int, total: int, word: str = "") -> None:
         nonlocal last
         if word and word != last:
             last = word
-            say(f"  {done:4.0%}  {word}")
+            say(f"  {done}/{total}  {word}")
 
     return step
