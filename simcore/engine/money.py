@@ -70,7 +70,7 @@ def notional_e8_nb(qty_lots, price_ticks, unit_e8):
 
 @kernel
 def to_e8_nb(amount):
-    """Return a float amount of quote units as the nearest integer of 1e-8 units; NaN and amounts beyond the range stop the run."""
+    """Return a float amount of quote units as the nearest integer of 1e-8 units; NaN or too large a value stops the run."""
     if not abs(amount) <= AMOUNT_MAX:
         raise ValueError("to_e8: the amount is not a number or beyond the ledger's range")
     return int(math.floor(amount * 1e8 + 0.5))

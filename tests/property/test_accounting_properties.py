@@ -271,16 +271,15 @@ def test_money_beyond_the_ledger_stops_the_run(amount):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_ten_million_random_fills_keep_every_identity(seed):
     """Random walks over three scales, each fill checked against plain 64-bit sums and products modulo 2**64."""
-    broken, flips, long_divisions = campaign(5_000_000, seed)
+    broken, flips, long_divisions = campaign(5_000_000, np.random.default_rng(seed))
     assert broken == 0
     assert flips > 100_000
     assert long_divisions > 100_000
 
 
 @numba.njit
-def campaign(n, seed):
+def campaign(n, chance):
     """Return (broken identities, flips, divisions whose product overflowed) over n fills."""
-    np.random.seed(seed)  # noqa: NPY002 - numba's own generator, seeded here
     account, position = np.zeros(1, ACCOUNT), np.zeros(1, POSITION)
     broken, flips, long_divisions, signed, spent = 0, 0, 0, 0, 0
     unit, top_qty, top_price = 1, 1, 1
@@ -289,12 +288,12 @@ def campaign(n, seed):
             account[0]["wallet_e8"] = account[0]["realised_e8"] = account[0]["fees_e8"] = 0
             position[0]["qty_lots"] = position[0]["cost_e8"] = position[0]["realised_e8"] = 0
             signed, spent = 0, 0
-            scale = np.random.randint(0, 3)
+            scale = chance.integers(0, 3)
             unit = 10_000 if scale == 0 else (1_000 if scale == 1 else 10)
             top_qty = 10**6 if scale == 0 else (10**8 if scale == 1 else 10**12)
             top_price = 10**6 if scale == 0 else (10**5 if scale == 1 else 10**3)
-        side = 1 if np.random.randint(0, 2) == 1 else -1
-        qty, price = np.random.randint(1, top_qty), np.random.randint(1, top_price)
+        side = 1 if chance.integers(0, 2) == 1 else -1
+        qty, price = chance.integers(1, top_qty), chance.integers(1, top_price)
         held = position[0]["qty_lots"]
         realised = apply_fill_nb(account[0], position[0], side, qty, price, unit, 7)
         signed, spent = signed + side * qty, spent + side * qty * price * unit
@@ -304,8 +303,8 @@ def campaign(n, seed):
         # realised + (qty * mark - cost) == sum(signed * (mark - price)) for every mark: compare the parts
         broken += now != signed or position[0]["realised_e8"] - cost != -spent
         broken += wallet_identity_nb(account[0]) != 0 or (held * side >= 0 and realised != 0)
-        a, b = np.random.randint(0, MONEY_MAX), np.random.randint(0, MONEY_MAX)
-        c = max(a, b) + np.random.randint(0, 1000) + 1
+        a, b = chance.integers(0, MONEY_MAX), chance.integers(0, MONEY_MAX)
+        c = max(a, b) + chance.integers(0, 1000) + 1
         quotient, product = mul_div_floor_nb(a, b, c), a * b
         rest = product - quotient * c  # modulo 2**64, and the true remainder is smaller than c
         broken += rest < 0 or rest >= c

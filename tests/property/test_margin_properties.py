@@ -1,4 +1,4 @@
-"""Margin P40: an account is taken over exactly when its balance no longer exceeds its maintenance, at the price that was foretold."""
+"""Margin P40: an account is taken over exactly when balance no longer exceeds maintenance, at the price foretold."""
 
 from __future__ import annotations
 
