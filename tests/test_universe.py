@@ -46,7 +46,9 @@ def listing(tier: str, start: str, end: str | None = None, **caps: float) -> dic
 
 
 def test_a_listed_symbol_is_in_with_its_tier_and_its_own_caps(listings) -> None:
-    config = listings({"BTCUSDT": [listing("core", "2020-01-01", max_order_notional=5_000.0)], "ETHUSDT": [listing("large", "2020-01-01")]})
+    config = listings(
+        {"BTCUSDT": [listing("core", "2020-01-01", max_order_notional=5_000.0)], "ETHUSDT": [listing("large", "2020-01-01")]}
+    )
     btc, eth = resolve_universe(config, ["BTCUSDT", "ETHUSDT"], ns("2024-01-01"))
     assert (btc.in_universe, btc.tier, btc.tier_id) == (True, "core", config.tiers.index("core"))
     assert (btc.max_order_notional, btc.max_symbol_nav_pct) == (5_000.0, math.inf)

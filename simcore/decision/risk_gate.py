@@ -45,7 +45,7 @@ CONTEXT_INPUTS = (
     "intent.symbol_gross", "intent.tier_gross", "intent.strategy_gross", "intent.gross", "intent.net",
     "intent.leverage", "intent.mmr", "intent.open_positions", "intent.tier_positions", "intent.strategy_positions",
     "intent.step_lots", "intent.min_qty_lots", "intent.max_qty_lots", "intent.min_notional_e8", "intent.reducible_lots",
-    "limits.min_free_margin_pct", "limits.min_liquidation_distance_pct",
+    "limits.min_free_margin_pct", "limits.min_liquidation_distance_pct", "account figures", "intent.stop_distance",
 )  # fmt: skip
 
 # Where a person changes the number an order was compared with.
@@ -126,6 +126,12 @@ def tradable_nav_nb(account):
 
 
 @kernel
+def cap_usd_nb(limit_pct, tradable):
+    """Return a cap in quote units; where nothing is tradable even an open limit leaves nothing."""
+    return 0.0 if tradable <= 0.0 and limit_pct >= 0.0 else limit_pct * tradable
+
+
+@kernel
 def cost_share_nb(intent):
     """Return the cost to open one quote unit of notional: initial margin plus the loss it opens with [COST-01]."""
     price = float(intent["price"])
@@ -161,9 +167,14 @@ def missing_inputs_nb(intent, account, limits, qty_lots, notional):
     mask |= (intent["tier_positions"] < 0) << 26 | (intent["strategy_positions"] < 0) << 27
     mask |= (intent["step_lots"] < 1) << 28 | (intent["min_qty_lots"] < 0) << 29
     mask |= (intent["max_qty_lots"] < 1) << 30 | (intent["min_notional_e8"] < 0) << 31
-    mask |= (intent["crosses_zero"] == 1 and not amount_nb(intent["reducible_lots"])) << 32
+    mask |= (not amount_nb(intent["reducible_lots"])) << 32
     mask |= (not limits["min_free_margin_pct"] >= 0.0) << 33
-    return mask | (not limits["min_liquidation_distance_pct"] >= 0.0) << 34
+    mask |= (not limits["min_liquidation_distance_pct"] >= 0.0) << 34
+    # Nothing is compared with these, but books with a NaN in them are broken books.
+    figures = abs(float(account["upnl"])) + abs(float(account["gross"])) + abs(float(account["net"]))
+    figures += abs(float(account["initial_margin"])) + abs(float(account["peak_nav"])) + abs(float(account["day_start_nav"]))
+    figures += abs(float(account["max_drawdown_pct"]))
+    return mask | (not amount_nb(figures)) << 35 | (intent["stop_distance"] != intent["stop_distance"]) << 36
 
 
 @kernel
@@ -173,17 +184,17 @@ def check_size_nb(intent, account, limits, qty_lots, checks):
     nav, tradable = float(account["nav"]), tradable_nav_nb(account)
     symbol_after, gross_after = float(intent["symbol_gross"]) + opening, float(intent["gross"]) + opening
     mask = at_most_nb(checks, Veto.MAX_ORDER_NOTIONAL, opening, float(limits["max_order_notional"]))
-    mask |= at_most_nb(checks, Veto.MAX_TRADE_NAV_PCT, opening, limits["max_trade_nav_pct"] * tradable)
-    mask |= at_most_nb(checks, Veto.MAX_SYMBOL_NAV_PCT, symbol_after, limits["max_symbol_nav_pct"] * tradable)
+    mask |= at_most_nb(checks, Veto.MAX_TRADE_NAV_PCT, opening, cap_usd_nb(limits["max_trade_nav_pct"], tradable))
+    mask |= at_most_nb(checks, Veto.MAX_SYMBOL_NAV_PCT, symbol_after, cap_usd_nb(limits["max_symbol_nav_pct"], tradable))
     tier_after, strategy_after = float(intent["tier_gross"]) + opening, float(intent["strategy_gross"]) + opening
-    mask |= at_most_nb(checks, Veto.MAX_TIER_NAV_PCT, tier_after, limits["max_tier_nav_pct"] * tradable)
-    mask |= at_most_nb(checks, Veto.MAX_STRATEGY_NAV_PCT, strategy_after, limits["max_strategy_nav_pct"] * tradable)
-    mask |= at_most_nb(checks, Veto.MAX_GROSS_NAV_PCT, gross_after, limits["max_gross_nav_pct"] * tradable)
+    mask |= at_most_nb(checks, Veto.MAX_TIER_NAV_PCT, tier_after, cap_usd_nb(limits["max_tier_nav_pct"], tradable))
+    mask |= at_most_nb(checks, Veto.MAX_STRATEGY_NAV_PCT, strategy_after, cap_usd_nb(limits["max_strategy_nav_pct"], tradable))
+    mask |= at_most_nb(checks, Veto.MAX_GROSS_NAV_PCT, gross_after, cap_usd_nb(limits["max_gross_nav_pct"], tradable))
     # A resting order fills in pieces, so the net it passes through counts, not only the net it ends at.
     net = float(intent["net"])
     net_before, net_after = abs(net), abs(net + float(intent["side"]) * notional_nb(intent, qty_lots))
     net_worst = net_before if net_before > net_after else net_after
-    mask |= at_most_nb(checks, Veto.MAX_NET_NAV_PCT, net_worst, limits["max_net_nav_pct"] * tradable)
+    mask |= at_most_nb(checks, Veto.MAX_NET_NAV_PCT, net_worst, cap_usd_nb(limits["max_net_nav_pct"], tradable))
     # Two leverages, one veto: the symbol within its bracket, the account within its limit. The row shows the one that fails.
     by_symbol = at_most_nb(checks, Veto.MAX_LEVERAGE, symbol_after / nav if nav > 0.0 else math.inf, float(intent["leverage"]))
     if by_symbol == 0:
@@ -311,12 +322,12 @@ def headroom_usd_nb(intent, account, limits):
     nav, tradable, gross = float(account["nav"]), tradable_nav_nb(account), float(intent["gross"])
     symbol, leverage = float(intent["symbol_gross"]), float(intent["leverage"])
     usd, clamp = tighter_nb(math.inf, Clamp.NONE, float(limits["max_order_notional"]), Clamp.ORDER_NOTIONAL)
-    usd, clamp = tighter_nb(usd, clamp, limits["max_trade_nav_pct"] * tradable, Clamp.TRADE_NAV)
-    usd, clamp = tighter_nb(usd, clamp, limits["max_symbol_nav_pct"] * tradable - symbol, Clamp.SYMBOL_NAV)
-    usd, clamp = tighter_nb(usd, clamp, limits["max_tier_nav_pct"] * tradable - intent["tier_gross"], Clamp.TIER_NAV)
-    usd, clamp = tighter_nb(usd, clamp, limits["max_strategy_nav_pct"] * tradable - intent["strategy_gross"], Clamp.STRATEGY_NAV)
-    usd, clamp = tighter_nb(usd, clamp, limits["max_gross_nav_pct"] * tradable - gross, Clamp.GROSS_NAV)
-    net, net_cap = float(intent["net"]), limits["max_net_nav_pct"] * tradable
+    usd, clamp = tighter_nb(usd, clamp, cap_usd_nb(limits["max_trade_nav_pct"], tradable), Clamp.TRADE_NAV)
+    usd, clamp = tighter_nb(usd, clamp, cap_usd_nb(limits["max_symbol_nav_pct"], tradable) - symbol, Clamp.SYMBOL_NAV)
+    usd, clamp = tighter_nb(usd, clamp, cap_usd_nb(limits["max_tier_nav_pct"], tradable) - intent["tier_gross"], Clamp.TIER_NAV)
+    usd, clamp = tighter_nb(usd, clamp, cap_usd_nb(limits["max_strategy_nav_pct"], tradable) - intent["strategy_gross"], Clamp.STRATEGY_NAV)
+    usd, clamp = tighter_nb(usd, clamp, cap_usd_nb(limits["max_gross_nav_pct"], tradable) - gross, Clamp.GROSS_NAV)
+    net, net_cap = float(intent["net"]), cap_usd_nb(limits["max_net_nav_pct"], tradable)
     room = net_cap - float(intent["side"]) * net if abs(net) <= net_cap else 0.0
     usd, clamp = tighter_nb(usd, clamp, room, Clamp.NET_NAV)
     usd, clamp = tighter_nb(usd, clamp, leverage * nav - symbol, Clamp.LEVERAGE)
@@ -356,7 +367,7 @@ def check_order(order: Any, account: Any, limits: Any, now: int) -> tuple[bool, 
         "nav_fresh": bool(age_s_nb(now, account["nav_ts_ns"]) <= float(limits["nav_max_age_ns"]) * NS),
         "equity": float(account["nav"]),
         "tradable_nav": tradable,
-        "trade_nav_cap": float(limits["max_trade_nav_pct"]) * tradable,
+        "trade_nav_cap": float(cap_usd_nb(limits["max_trade_nav_pct"], tradable)),
         "missing": missing_inputs(order, account, limits) if mask >> Veto.CONTEXT_MISSING & 1 else [],
     }
 
