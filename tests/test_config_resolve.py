@@ -206,7 +206,8 @@ def test_the_tightest_of_all_scopes_counts(tier: dict, symbol: dict, strategy: d
     risk["per_tier"] = {"core": tier}
     risk["per_symbol"] = {"BTCUSDT": symbol}
     own["strategy_config"]["strategies"]["ema_cross"]["limits"] = {key: min(value, wide[key]) for key, value in strategy.items()}
-    own["pairs_universe"]["symbols"]["BTCUSDT"][0] |= listing
+    (period,) = own["pairs_universe"]["symbols"]["BTCUSDT"]
+    own["pairs_universe"]["symbols"] = {"BTCUSDT": [period | listing]}
     row = Config.of(own, Path()).limits("ema_cross", "BTCUSDT")[0]
     for key, widest in wide.items():
         narrower = [given[key] for given in (tier, symbol, strategy, listing) if key in given]

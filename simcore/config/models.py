@@ -70,7 +70,7 @@ Seconds = Annotated[float, Field(ge=0, le=31_622_400)]
 SomeSeconds = Annotated[float, Field(ge=0.001, le=31_622_400)]
 Usd = Annotated[float, Field(gt=0, le=1e10)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,59}$")]
 Symbol = Annotated[str, StringConstraints(pattern=r"^[^\s./\\\x00-\x1f]{1,40}$")]
 Asset = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{1,12}$")]
 Symbols = Annotated[
