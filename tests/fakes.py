@@ -112,6 +112,10 @@ class _Books:
         self.ledger.append({"ts_ns": ts_ns, "kind": kind, "symbol": symbol, "strategy": strategy, **more})
 
 
+def _row(**fields: Any) -> dict[str, Any]:
+    return fields
+
+
 def _decision(books: _Books, ts: int, symbol: int, strategy: int, side: int) -> bool:
     """Write signal, screen, size and gate rows; say whether the order may go."""
     rng = books.rng
@@ -151,7 +155,7 @@ def _order(books: _Books, ts: int, symbol: int, strategy: int, side: int, lots: 
     books.row(done, LedgerKind.FILL, symbol, strategy, code=purpose, value=fee / E8, x0=int(maker), x1=arrival * tick,
               x2=realised / E8, x3=ambiguous, **common)
     books.routes.append(
-        dict(strategy=strategy, symbol=symbol, side=side, purpose=purpose, stage=enums.RouteStage.DONE, order_id=order,
+        _row(strategy=strategy, symbol=symbol, side=side, purpose=purpose, stage=enums.RouteStage.DONE, order_id=order,
              outcome=RouteOutcome.MAKER if maker else RouteOutcome.TAKER, started_ns=ts, placed_ns=ts, done_ns=done,
              requested_lots=lots, maker_lots=lots * maker, taker_lots=lots * (not maker), maker_orders=1,
              taker_orders=int(not maker), fallback=int(not maker), waits_ns=MINUTE_NS, value_e8=lots * price * unit,
@@ -184,7 +188,10 @@ def _round_trip(books: _Books, symbol: int, strategy: int, entry_bar: int, exit_
     _close_trade(books, symbol, strategy, side, lots, close, ts, entry, leave, funding, purpose, ambiguous)
 
 
-def _close_trade(books, symbol, strategy, side, lots, close, ts, entry, leave, funding, purpose, ambiguous) -> None:  # type: ignore[no-untyped-def]
+def _close_trade(
+    books: _Books, symbol: int, strategy: int, side: int, lots: int, close: list[int], ts: list[int],
+    entry: dict[str, int], leave: dict[str, int], funding: int, purpose: Purpose, ambiguous: int,
+) -> None:  # fmt: skip
     """Write the TRADE record of one round trip."""
     fees = entry["fee"] + leave["fee"]
     net = (leave["realised"] - fees + funding) / E8
@@ -192,7 +199,7 @@ def _close_trade(books, symbol, strategy, side, lots, close, ts, entry, leave, f
     shortfall = side * (entry["price"] - close[0]) - side * (leave["price"] - close[1])
     risk = lots * 0.01 * entry["price"] * unit
     books.trades.append(
-        dict(strategy=strategy, symbol=symbol, side=side, qty_lots=lots, decision_ns=ts[0], entry_ns=entry["done"],
+        _row(strategy=strategy, symbol=symbol, side=side, qty_lots=lots, decision_ns=ts[0], entry_ns=entry["done"],
              exit_ns=leave["done"], bars_held=3, hour=ts[0] // HOUR_NS % 24, exit_purpose=purpose,
              gross_e8=leave["realised"], fees_e8=fees, funding_e8=funding,
              maker_lots=lots * (entry["maker"] + leave["maker"]), taker_lots=lots * (2 - entry["maker"] - leave["maker"]),
@@ -255,8 +262,8 @@ def fake_recording(
     feed = feed or fake_feed()
     books = _Books(feed, np.random.default_rng(seed))
     for symbol, (low, high) in enumerate(feed.bar_range):
-        n = min(2 * trades_a_symbol, (int(high - low) - 1) // 2 * 2)
-        cuts = np.sort(books.rng.choice(int(high - low) - 1, n, replace=False))
+        n = min(2 * trades_a_symbol, max(int(high - low) - 1, 0) // 2 * 2)
+        cuts = np.sort(books.rng.choice(max(int(high - low) - 1, 0), n, replace=False))
         for entry_bar, exit_bar in zip(cuts[::2], cuts[1::2], strict=True):
             _round_trip(books, symbol, int(books.rng.integers(len(STRATEGIES))), int(entry_bar), int(exit_bar))
     ledger = rows_of(sorted(books.ledger, key=lambda row: row["ts_ns"]), records.LEDGER)

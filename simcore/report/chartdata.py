@@ -1,7 +1,7 @@
 """The chart data: bars, fills and equity, thinned to what a screen can show and packed for the page.
 
 A column is stored as the base64 of the deflated int32 differences of its integers; `static/report.js` undoes it. Bars are
-joined to a readable length, fills and vetoes counted into the joined bars, equity samples into buckets that keep the worst drawdown.
+joined to a readable length, fills and vetoes counted into them; equity samples go into buckets that keep the worst drawdown.
 """
 
 from __future__ import annotations

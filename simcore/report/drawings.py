@@ -68,15 +68,14 @@ def short(value: float) -> str:
     return number(value, 0 if size >= 100 else 1 if size >= 10 else 2)
 
 
-def bars(counts: Mapping[str, int], style: str = "plain", of: int | None = None) -> str:
-    """Return one horizontal bar a count; `of` is what 100 % means, without it the sum."""
+def bars(counts: Mapping[str, int], style: str = "plain", whole: int = 0) -> str:
+    """Return one horizontal bar a count, and its share of `whole` where that is given."""
     if not counts:
         return '<p class="none">None.</p>'
-    whole = of if of is not None else sum(counts.values())
     most = max([*counts.values(), 1])
     rows = []
     for label, count in counts.items():
-        share = f"{100.0 * count / whole:.1f} %" if whole else ABSENT
+        share = f"{100.0 * count / whole:.1f} %" if whole else ""
         rows.append(
             f'<tr><th scope="row">{escape(label)}</th><td class="track"><div class="bar {style}" '
             f'style="width:{100.0 * count / most:.2f}%"></div></td><td class="n" data-value="{count}">{number(count, 0)}</td>'

@@ -43,7 +43,8 @@ class Names(NamedTuple):
 
     def texts(self) -> np.ndarray:
         """Return the labels as an object array; no label is None."""
-        return np.array([*self.labels, None], dtype=object)[self.codes]
+        texts: np.ndarray = np.array([*self.labels, None], dtype=object)[self.codes]
+        return texts
 
 
 Columns = dict[str, "np.ndarray | Names"]
@@ -64,7 +65,8 @@ def sides(signs: np.ndarray, up: str, down: str) -> Names:
 
 def moments(ts_ns: np.ndarray) -> np.ndarray:
     """Return nanoseconds UTC as datetime64; 0 is no time."""
-    return np.asarray(np.where(ts_ns > 0, ts_ns.astype("datetime64[ns]"), NO_TIME))
+    times: np.ndarray = np.where(ts_ns > 0, ts_ns.astype("datetime64[ns]"), NO_TIME)
+    return times
 
 
 def quotient(above: np.ndarray, below: np.ndarray) -> np.ndarray:
@@ -89,7 +91,8 @@ def within(index: np.ndarray, n: int) -> np.ndarray:
 def scale(recording: Recording, rows: np.ndarray, name: str) -> np.ndarray:
     """Return the instrument figure `name` of each row's symbol; 0 where the row has no symbol."""
     figures = np.append(recording.feed.instruments[name], 0.0)
-    return figures[within(rows["symbol"], len(figures) - 1)]
+    per_row: np.ndarray = figures[within(rows["symbol"], len(figures) - 1)]
+    return per_row
 
 
 def trades_columns(recording: Recording) -> Columns:
@@ -129,7 +132,8 @@ def trades_columns(recording: Recording) -> Columns:
 
 def of_kind(recording: Recording, *kinds: LedgerKind) -> np.ndarray:
     """Return the ledger's rows of these kinds, in order."""
-    return recording.ledger[np.isin(recording.ledger["kind"], kinds)]
+    rows: np.ndarray = recording.ledger[np.isin(recording.ledger["kind"], kinds)]
+    return rows
 
 
 def fills_columns(recording: Recording) -> Columns:

@@ -118,7 +118,7 @@ def drawdown_metrics(times: np.ndarray, closes: np.ndarray) -> dict[str, Any]:
         "max_drawdown": finite(depth[low]) if enough else NAN,
         "max_drawdown_usd": finite((closes - np.maximum.accumulate(closes)).min()) if enough else NAN,
         "max_drawdown_days": series.drawdown_duration(closes) if enough else NAN,
-        "avg_drawdown": mean(np.array([depth[a : b + 1].min() for a, b in spans])),
+        "avg_drawdown": mean(np.array([depth[a:b].min() for a, b in spans])),
         "avg_drawdown_days": mean(spans[:, 1] - spans[:, 0]),
         "drawdown_start": str(times[peak].astype("datetime64[ns]").astype("datetime64[D]")) if fallen else None,
         "drawdown_end": str((times[low] - 1).astype("datetime64[ns]").astype("datetime64[D]")) if fallen else None,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -102,9 +102,9 @@ class Run:
         return pd.Series({**stats_of(self), "_equity_curve": self.equity, "_trades": self.trades}, dtype=object)
 
     def summary(self) -> dict[str, Any]:
-        """Return the JSON object of the run: run, digest, data, counts, speed, metrics, checks, files. Null is «not determined»."""
+        """Return the JSON object of the run; what is not determined is null."""
         recording = self.recording
-        return metrics.without_nan(
+        summary: dict[str, Any] = metrics.without_nan(
             {
                 "run": provenance(recording),
                 "digest": recording.digest,
@@ -115,7 +115,8 @@ class Run:
                 "checks": self.checks,
                 "files": self.files,
             }
-        )  # type: ignore[no-any-return]
+        )
+        return summary
 
     def save(self, folder: str | Path) -> dict[str, str]:
         """Write ledger, orders, fills, trades, vetoes, equity, routes (Parquet), summary.json and report.html; return the paths.
@@ -129,8 +130,8 @@ class Run:
         stamp = {"simcore.digest": self.digest, "simcore.data": self.recording.feed.label}
         files = {}
         for name, columns_of in frames.FRAMES.items():
-            table = frames.to_arrow(columns_of(self.recording), stamp)
-            files[name] = write_whole(folder / f"{name}.parquet", lambda out, t=table: pq.write_table(t, out, compression="zstd"))
+            write = partial(pq.write_table, frames.to_arrow(columns_of(self.recording), stamp), compression="zstd")
+            files[name] = write_whole(folder / f"{name}.parquet", write)
         files["report"] = str(self.report(folder / "report.html"))
         self.files = {**files, "summary": str(folder / "summary.json")}
         text = json.dumps(self.summary(), indent=1, allow_nan=False, ensure_ascii=False)
@@ -179,7 +180,8 @@ def title_of(recording: Recording) -> str:
     """Return strategies, symbols and window in one line."""
     symbols = recording.feed.symbols
     which = ", ".join(symbols) if len(symbols) <= 4 else f"{len(symbols)} symbols"
-    return f"{', '.join(recording.strategies)} on {which} {recording.interval}, {iso(recording.start_ns)} to {iso(recording.end_ns)}"
+    window = f"{iso(recording.start_ns)} to {iso(recording.end_ns)}"
+    return f"{', '.join(recording.strategies)} on {which} {recording.interval}, {window}"
 
 
 def iso(ts_ns: int) -> str:

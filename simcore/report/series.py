@@ -26,6 +26,7 @@ def finite(value: float) -> float:
 
 def ratio(above: float, below: float) -> float:
     """Return above / below, NaN where it is not defined."""
+    above, below = float(above), float(below)
     return finite(above / below) if below != 0 and math.isfinite(below) else NAN
 
 
@@ -46,7 +47,8 @@ def deviation(values: np.ndarray) -> float:
 def known(values: np.ndarray) -> np.ndarray:
     """Return the values that are not NaN."""
     values = np.asarray(values, dtype=np.float64)
-    return values[~np.isnan(values)]
+    kept: np.ndarray = values[~np.isnan(values)]
+    return kept
 
 
 def daily_closes(ts_ns: np.ndarray, nav: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -72,7 +74,8 @@ def simple_returns(closes: np.ndarray) -> np.ndarray:
     closes = closes[: spent[0] + 1] if len(spent) else closes
     if len(closes) < 2:
         return np.zeros(0)
-    return closes[1:] / closes[:-1] - 1.0
+    returns: np.ndarray = closes[1:] / closes[:-1] - 1.0
+    return returns
 
 
 def compounded(returns: np.ndarray) -> np.ndarray:
@@ -128,22 +131,26 @@ def max_drawdown(returns: np.ndarray) -> float:
     return finite(drawdowns(compounded(returns)).min()) if len(returns) else NAN
 
 
+def runs(flags: np.ndarray) -> np.ndarray:
+    """Return (first, end) positions of each run of true values, shape [n, 2]; `end` is one past the last."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    return edges.reshape(-1, 2)
+
+
+def longest_run(flags: np.ndarray) -> int:
+    """Return the length of the longest run of true values."""
+    spans = runs(flags)
+    return int((spans[:, 1] - spans[:, 0]).max(initial=0))
+
+
 def drawdown_spans(curve: np.ndarray) -> np.ndarray:
-    """Return (peak, regained) positions of every drawdown, shape [n, 2]; an open one ends at the last point."""
-    depth = drawdowns(curve)
-    if not len(depth) or np.isnan(depth[0]):
-        return np.zeros((0, 2), dtype=I8)
-    peaks = np.flatnonzero(depth >= 0)
-    ends = np.concatenate([peaks[1:], [len(depth) - 1]])
-    return np.column_stack([peaks, ends])[[depth[a + 1 : b + 1].min(initial=0.0) < 0 for a, b in zip(peaks, ends, strict=True)]]
+    """Return (first, end) positions of the points of every drawdown: those below an earlier peak."""
+    return runs(drawdowns(curve) < 0)
 
 
 def drawdown_duration(curve: np.ndarray) -> float:
-    """Return the longest span, in samples, from a peak until the curve regains it, or until the end."""
-    if len(curve) < 2:
-        return NAN
-    spans = drawdown_spans(curve)
-    return float((spans[:, 1] - spans[:, 0]).max(initial=0))
+    """Return the most samples in a row that lie below an earlier peak: until it is regained, or until the end."""
+    return float(longest_run(drawdowns(curve) < 0)) if len(curve) > 1 else NAN
 
 
 def calmar(returns: np.ndarray, periods: int = DAYS_A_YEAR) -> float:
@@ -211,9 +218,3 @@ def psr_of_returns(returns: np.ndarray, sr0: float = 0.0) -> float:
     """Return the probabilistic Sharpe ratio of a return series against `sr0` per period."""
     values = known(returns)
     return probabilistic_sharpe(sharpe(values, periods=1), len(values), skewness(values), kurtosis(values), sr0)
-
-
-def longest_run(flags: np.ndarray) -> int:
-    """Return the length of the longest run of true values."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
-    return int((edges[1::2] - edges[::2]).max(initial=0))

@@ -21,12 +21,14 @@ HOURS = 24
 
 def net_of(trades: np.ndarray) -> np.ndarray:
     """Return the net result of each trade in quote units, from the integer books: gross − fees + funding."""
-    return (trades["gross_e8"] - trades["fees_e8"] + trades["funding_e8"]) / E8
+    net: np.ndarray = (trades["gross_e8"] - trades["fees_e8"] + trades["funding_e8"]) / E8
+    return net
 
 
 def stake_of(trades: np.ndarray, step_size: np.ndarray) -> np.ndarray:
     """Return the notional at entry of each trade, in quote units; `step_size` is per symbol."""
-    return np.asarray(trades["qty_lots"] * step_size[trades["symbol"]] * trades["entry_price"])
+    stake: np.ndarray = trades["qty_lots"] * step_size[trades["symbol"]] * trades["entry_price"]
+    return stake
 
 
 def profit_factor(net: np.ndarray) -> float:
@@ -111,11 +113,12 @@ def trade_tables(recording: Recording) -> dict[str, dict[str, Any]]:
     trades, feed = recording.trades, recording.feed
     step = feed.instruments["step_size"]
     purposes = sorted({int(code) for code in trades["exit_purpose"]})
+    exits = split(trades, trades["exit_purpose"], step, purposes)
     return {
         "per_symbol": named(feed.symbols, split(trades, trades["symbol"], step, range(len(feed.symbols)))),
         "per_strategy": named(recording.strategies, split(trades, trades["strategy"], step, range(len(recording.strategies)))),
         "per_hour": named((f"{hour:02d}" for hour in range(HOURS)), split(trades, trades["hour"], step, range(HOURS))),
-        "per_exit_reason": named((purpose_name(code) for code in purposes), split(trades, trades["exit_purpose"], step, purposes)),
+        "per_exit_reason": named((purpose_name(code) for code in purposes), exits),
         "per_side": named(("long", "short"), split(trades, trades["side"], step, (1, -1))),
     }
 

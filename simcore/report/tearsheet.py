@@ -1,7 +1,7 @@
 """The tearsheet: one offline HTML page of a run.
 
 The page asks nothing of the network: its policy forbids it, charts and data are inside. Text from outside (symbols,
-labels, notes) is escaped here; `static/report.js` writes text nodes only. Tables carry each figure in `data-value`.
+labels, notes) is escaped here and in `elements`; `static/report.js` writes text nodes only.
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ from simcore.domain.enums import Clamp, LedgerKind, RouteOutcome
 from simcore.report import checks as check
 from simcore.report import drawings
 from simcore.report.chartdata import chart_data
-from simcore.report.definitions import BY_KEY, GROUPS, METRICS, TRADE_COLUMNS, Metric
+from simcore.report.definitions import BY_KEY, GROUPS, METRICS
+from simcore.report.elements import coverage_table, figures, head, section, table, text_row, trade_table
 from simcore.report.metrics import route_outcomes, without_nan
-from simcore.report.series import finite, known, mean
+from simcore.report.series import known, mean
 from simcore.report.tables import E8, SECOND_NS
-from simcore.report.words import ABSENT, figure, number, plain, tone
+from simcore.report.words import figure, number, plain, tone
 
 if TYPE_CHECKING:
     from simcore.replay import Recording
 
 STATIC = Path(__file__).resolve().parent / "static"
 AMBIGUOUS_LIMIT = 0.05  # a result with more ambiguous exits than this must not be scored: use finer bars
-TIMING_RULE = "A decision at a bar's close fills in the next bar at the earliest; what a fill must guess, it guesses against the trader."
+TIMING_RULE = "A decision at a bar's close fills in the next bar at the earliest; fills guess against the trader."
 PIECES = ("report.css", "uplot.css", "uplot.js", "lightweight-charts.js", "report.js")
 
 
@@ -57,24 +58,23 @@ def sections(recording: Recording, metrics: Mapping[str, Any], checks: Mapping[s
     yield header(recording)
     yield alerts(recording, metrics, checks)
     yield tiles(metrics, unit)
-    yield section("Equity and drawdown", '<div id="equity" class="chart"></div>', f"Equity in {unit}, buy and hold of all symbols beside it")
+    note = f"In {unit}; beside it, all symbols held in equal parts"
+    yield section("Equity and drawdown", '<div id="equity" class="chart"></div>', note)
     yield price_section(recording)
-    yield section("From gross to net", cost_body(metrics, unit), f"Where the money went, in {unit}; slippage is measured against the price at the decision")
-    yield section("By symbol", trade_table(metrics["per_symbol"], "Symbol"), "Closed trades")
-    yield section("By strategy", trade_table(metrics["per_strategy"], "Strategy"), "Closed trades")
-    yield section("By exit and side", trade_table(metrics["per_exit_reason"] | metrics["per_side"], "Exit, side"), "Closed trades")
-    yield section("By hour of decision", hour_body(metrics, unit), f"Mean net of a trade in {unit}, UTC; below it the number of trades")
-    yield section("Refusals", refusal_body(recording), "What stood between a signal and an order, by the config key that was broken")
-    yield section("Router", router_body(recording, metrics), "How parent orders were carried out; slippage against arrival, a cost is positive")
+    note = f"Where the money went, in {unit}; slippage is measured against the price at the decision"
+    yield section("From gross to net", cost_body(metrics, unit), note)
+    yield section("By symbol", trade_table(metrics["per_symbol"], "Symbol"), f"Closed trades, money in {unit}")
+    yield section("By strategy", trade_table(metrics["per_strategy"], "Strategy"), f"Closed trades, money in {unit}")
+    by_exit = trade_table(metrics["per_exit_reason"], "Exit") + trade_table(metrics["per_side"], "Side")
+    yield section("By exit reason and side", by_exit, f"Closed trades, money in {unit}")
+    note = f"Mean net of a trade in {unit}, by hour (UTC); below it the number of trades"
+    yield section("By hour of decision", hour_body(metrics, unit), note)
+    yield section("Refusals", refusal_body(recording), "What stood between signal and order, by the config key that was broken")
+    note = "How parent orders were carried out; slippage is against arrival, a cost is positive"
+    yield section("Router", router_body(recording, metrics), note)
     yield section("All figures", figures_body(metrics), "Point at a name for its definition")
     yield section("Data", data_body(recording), "What the run stood on")
     yield section("Provenance", provenance_body(recording, checks), "Equal digests, equal runs")
-
-
-def section(title: str, body: str, note: str = "") -> str:
-    """Return one titled part of the page."""
-    aside = f'<p class="note">{escape(note)}</p>' if note else ""
-    return f"<section><h2>{escape(title)}</h2>{aside}{body}</section>"
 
 
 def quote_unit(recording: Recording) -> str:
@@ -117,7 +117,8 @@ def alerts(recording: Recording, metrics: Mapping[str, Any], checks: Mapping[str
         share = figure(checks["ambiguous_exit_share"], "pct")
         rows.append(("bad", f"{share} of exits had stop and target inside one bar: too many to trust. Replay finer bars."))
     if checks["gaps"]:
-        rows.append(("warn", f"The data has {checks['gaps']} gaps; positions were carried through them. See Data."))
+        gaps = f"{checks['gaps']} gap" + ("s" if checks["gaps"] > 1 else "")
+        rows.append(("warn", f"The data has {gaps}; positions were carried through. See Data."))
     rows.append(("plain", luck(metrics, quote_unit(recording))))
     return '<ul class="alerts">' + "".join(f'<li class="{style}">{escape(text)}</li>' for style, text in rows) + "</ul>"
 
@@ -130,8 +131,9 @@ def luck(metrics: Mapping[str, Any], unit: str) -> str:
     sentence = f"{n} trades in {metrics['n_days']} days, {figure(value, 'money')} ± {figure(error, 'money')} {unit} each"
     if not error > 0:
         return f"{sentence}: too few to say anything about an edge."
-    verdict = "within two standard errors of zero: luck explains it" if abs(value) < 2 * error else "more than two standard errors from zero"
-    return f"{sentence}: {verdict}. No correction for other variants that were tried."
+    if abs(value) < 2 * error:
+        return f"{sentence}: within two standard errors of zero, so chance alone can explain it."
+    return f"{sentence}: more than two standard errors from zero, before correcting for other variants that were tried."
 
 
 def tiles(metrics: Mapping[str, Any], unit: str) -> str:
@@ -178,7 +180,7 @@ def price_section(recording: Recording) -> str:
         f'<label><input type="checkbox" id="refused"> refusals</label><span class="legend">{legend}</span></div>'
     )
     body = f'{controls}<div id="price" class="chart tall"></div><p id="bar" class="small" aria-live="polite"></p>'
-    return section("Price, entries and exits", body, "Bars are joined to a readable length; fills of one bar and kind are shown as one mark at their mean price")
+    return section("Price, entries and exits", body, "Bars are joined to a readable length, like fills of a bar to one mark")
 
 
 def cost_body(metrics: Mapping[str, Any], unit: str) -> str:
@@ -191,35 +193,15 @@ def cost_body(metrics: Mapping[str, Any], unit: str) -> str:
         ("Open positions", metrics["unrealised"], False),
         ("Net", metrics["net_pnl"], True),
     )
-    return drawings.waterfall([step for step in steps if step[0] != "Open positions" or step[1]], unit)
-
-
-def cell(value: Any, metric: Metric, coloured: bool) -> str:
-    """Return one figure of a table; `data-value` holds it unrounded."""
-    style = tone(value, metric.unit) if coloured else ""
-    raw = "" if value is None or value != value else repr(float(value))
-    return f'<td class="{style}" data-key="{metric.key}" data-value="{raw}">{escape(figure(value, metric.unit))}</td>'
-
-
-def trade_table(rows: Mapping[str, Mapping[str, Any]], what: str) -> str:
-    """Return a sortable table of trade rows."""
-    if not rows:
-        return '<p class="none">No trades.</p>'
-    heads = "".join(f'<th scope="col" title="{escape(metric.text)}">{escape(metric.label)}</th>' for metric in TRADE_COLUMNS)
-    coloured = ("net", "gross", "expectancy", "expectancy_bps", "mean_r", "funding")
-    body = "".join(
-        f'<tr data-row="{escape(str(name))}"><th scope="row">{escape(plain(str(name)) if what.startswith("Exit") else str(name))}</th>'
-        + "".join(cell(row[metric.key], metric, metric.key in coloured) for metric in TRADE_COLUMNS)
-        + "</tr>"
-        for name, row in rows.items()
-    )
-    return f'<div class="wide"><table class="sortable"><thead><tr><th scope="col">{escape(what)}</th>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
+    drawing = drawings.waterfall([step for step in steps if step[0] != "Open positions" or step[1]], unit)
+    costs = figures([metric for metric in METRICS if metric.group == "Costs"], metrics)
+    return f'<div class="columns split"><div>{drawing}</div>{costs}</div>'
 
 
 def hour_body(metrics: Mapping[str, Any], unit: str) -> str:
     """Return the hour strip, and its table folded away."""
-    table = trade_table(metrics["per_hour"], "Hour (UTC)")
-    return f"{drawings.hour_strip(metrics['per_hour'], unit)}<details><summary>As a table</summary>{table}</details>"
+    folded = trade_table(metrics["per_hour"], "Hour (UTC)")
+    return f"{drawings.hour_strip(metrics['per_hour'], unit)}<details><summary>As a table</summary>{folded}</details>"
 
 
 def refusal_body(recording: Recording) -> str:
@@ -236,12 +218,14 @@ def refusal_body(recording: Recording) -> str:
     }
     vetoes = check.veto_counts(recording)
     clamps = check.count_names(ledger["code"][ledger["kind"] == LedgerKind.SIZE], Clamp)
+    limits = check.failing_limit_counts(recording)
+    refused = {stage: sum(reasons.values()) for stage, reasons in vetoes.items()}
     blocks = (
-        ("From signal to fill", drawings.bars({key: n for key, n in path.items()}, of=path["signals"] or None)),
-        ("Screener", drawings.bars(vetoes["screener"], "veto")),
-        ("Risk gate, first reason", drawings.bars(vetoes["gate"], "veto")),
-        ("Risk gate, every failing limit", drawings.bars(check.failing_limit_counts(recording), "veto", sum(vetoes["gate"].values()))),
-        ("What bounded the size", drawings.bars({plain(name): n for name, n in clamps.items()})),
+        ("From signal to fill", drawings.bars(path)),
+        ("Screener", drawings.bars(vetoes["screener"], "veto", refused["screener"])),
+        ("Risk gate, first reason", drawings.bars(vetoes["gate"], "veto", refused["gate"])),
+        ("Risk gate, every failing limit", drawings.bars(limits, "veto", refused["gate"])),
+        ("What bounded the size", drawings.bars({plain(name): n for name, n in clamps.items()}, whole=sum(clamps.values()))),
     )
     return '<div class="columns">' + "".join(f"<div><h3>{escape(title)}</h3>{body}</div>" for title, body in blocks) + "</div>"
 
@@ -251,67 +235,41 @@ def router_body(recording: Recording, metrics: Mapping[str, Any]) -> str:
     routes = recording.routes
     if not len(routes):
         return '<p class="none">No parent order was finished.</p>'
-    rows = []
-    for name, n in route_outcomes(routes).items():
-        chosen = routes[routes["outcome"] == RouteOutcome[name.upper()]]
-        filled = chosen[chosen["maker_lots"] + chosen["taker_lots"] > 0]
-        figures = (
-            figure(n, "count"),
-            figure(n / len(routes), "pct"),
-            figure(int(chosen["value_e8"].sum()) / E8, "money"),
-            figure(mean(chosen["waits_ns"] / SECOND_NS), "seconds"),
-            figure(mean(chosen["requotes"]), "ratio"),
-            figure(mean(known(filled["slippage_bps"])), "bps"),
-            figure(finite(int(chosen["fees_e8"].sum()) / E8), "money"),
-        )
-        rows.append(f'<tr><th scope="row">{escape(plain(name))}</th>' + "".join(f"<td>{escape(text)}</td>" for text in figures) + "</tr>")
-    heads = "".join(f'<th scope="col">{head}</th>' for head in ("Parents", "Share", "Notional", "Mean wait", "Re-quotes", "Slippage bps", "Fees"))
-    table = f'<div class="wide"><table><thead><tr><th scope="col">Outcome</th>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
-    keys = ("maker_share", "fallback_share", "gave_up_share", "avg_wait_s", "avg_slippage_bps", "n_rejects")
-    return table + definition_list([BY_KEY[key] for key in keys], metrics, "inline")
-
-
-def definition_list(wanted: Iterable[Metric], metrics: Mapping[str, Any], style: str) -> str:
-    """Return names and figures, each name with its definition as tooltip."""
-    rows = "".join(
-        f'<div><dt><abbr title="{escape(metric.text)}">{escape(metric.label)}</abbr></dt>'
-        f'<dd data-metric="{metric.key}" data-value="{raw(metrics[metric.key])}">{escape(figure(metrics[metric.key], metric.unit))}</dd></div>'
-        for metric in wanted
+    heads = ("Outcome", "Parents", "Share", "Notional", "Mean wait", "Re-quotes", "Slippage, bps", "Fees")
+    rows = (
+        text_row(plain(name), outcome_figures(routes[routes["outcome"] == RouteOutcome[name.upper()]], len(routes)))
+        for name in route_outcomes(routes)
     )
-    return f'<dl class="{style}">{rows}</dl>'
+    keys = ("maker_share", "fallback_share", "gave_up_share", "avg_wait_s", "avg_slippage_bps", "n_rejects")
+    return table(map(head, heads), rows) + figures([BY_KEY[key] for key in keys], metrics, "inline")
 
 
-def raw(value: Any) -> str:
-    """Return a metric unrounded, for `data-value`; nothing where it is not determined."""
-    return "" if value is None or value != value else escape(str(value))
+def outcome_figures(routes: np.ndarray, whole: int) -> tuple[str, ...]:
+    """Return the figures of the parent orders with one outcome."""
+    filled = routes[routes["maker_lots"] + routes["taker_lots"] > 0]
+    return (
+        figure(len(routes), "count"),
+        figure(len(routes) / whole, "pct"),
+        figure(int(routes["value_e8"].sum()) / E8, "money"),
+        figure(mean(routes["waits_ns"] / SECOND_NS), "seconds"),
+        figure(mean(routes["requotes"]), "ratio"),
+        figure(mean(known(filled["slippage_bps"])), "bps"),
+        figure(int(routes["fees_e8"].sum()) / E8, "money"),
+    )
 
 
 def figures_body(metrics: Mapping[str, Any]) -> str:
     """Return every metric, by group."""
-    blocks = (
-        f"<div><h3>{escape(group)}</h3>{definition_list([m for m in METRICS if m.group == group], metrics, 'figures')}</div>" for group in GROUPS
-    )
+    groups = {group: [metric for metric in METRICS if metric.group == group] for group in GROUPS}
+    blocks = (f"<div><h3>{escape(group)}</h3>{figures(wanted, metrics)}</div>" for group, wanted in groups.items())
     return f'<div class="columns three">{"".join(blocks)}</div>'
 
 
 def data_body(recording: Recording) -> str:
     """Return coverage of each symbol, and the caveats."""
-    coverage = recording.feed.coverage
-    names = list(dict.fromkeys(key for row in coverage for key in row))
-    heads = "".join(f'<th scope="col">{escape(plain(name))}</th>' for name in names)
-    rows = "".join("<tr>" + "".join(f"<td>{escape(covered(row.get(name)))}</td>" for name in names) + "</tr>" for row in coverage)
     caveats = "".join(f"<li>{escape(text)}</li>" for text in check.caveats_of(recording))
-    table = f'<div class="wide"><table class="text"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>' if coverage else ""
-    return f'{table}<h3>Caveats</h3><ul class="caveats">{caveats or "<li>None recorded.</li>"}</ul>'
-
-
-def covered(value: Any) -> str:
-    """Return one coverage entry as text."""
-    if value is None or value == "":
-        return ABSENT
-    if isinstance(value, (list, tuple)):
-        return "; ".join(str(each) for each in value) or ABSENT
-    return number(value, 0) if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    listed = f'<h3>Caveats</h3><ul class="caveats">{caveats or "<li>None recorded.</li>"}</ul>'
+    return coverage_table(recording.feed.coverage) + listed
 
 
 def provenance_body(recording: Recording, checks: Mapping[str, Any]) -> str:
@@ -332,7 +290,7 @@ def provenance_body(recording: Recording, checks: Mapping[str, Any]) -> str:
         "Speed": f"{number(speed['events_per_s'], 0)} events a second; load {speed['load_s']:.2f} s, "
         f"compile {speed['compile_s']:.2f} s, replay {speed['replay_s']:.2f} s",
     }
-    body = "".join(f'<tr><th scope="row">{escape(name)}</th><td>{escape(text)}</td></tr>' for name, text in rows.items())
+    body = "".join(text_row(name, [text]) for name, text in rows.items())
     return f'<table class="text provenance"><tbody>{body}</tbody></table>'
 
 

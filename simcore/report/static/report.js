@@ -22,6 +22,8 @@
     v == null ? "–" : v.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }).replaceAll(",", "\u202f").replace("-", "−");
   const utc = (t) => new Date(t * 1000).toISOString().slice(0, 16).replace("T", " ");
 
+  const dates = (u, ticks) => ticks.map((t) => (t % 86400 ? utc(t).slice(5, 16) : utc(t).slice(0, 10)));
+
   /* Equity, drawdown and exposure: three plots with one cursor. */
   const equity = await unpackAll(data.equity);
   const place = document.getElementById("equity");
@@ -30,11 +32,11 @@
     const sync = { key: "equity", setSeries: false };
     const axis = { stroke: css("--soft"), grid: { stroke: css("--faint"), width: 1 }, ticks: { stroke: css("--faint") } };
     return new uPlot({
-      width: place.clientWidth, height, padding: [8, 8, 0, 0],
+      width: place.clientWidth, height, padding: [8, 8, title === "last" ? 0 : 8, 0],
       tzDate: (t) => uPlot.tzDate(new Date(t * 1000), "Etc/UTC"),
       cursor: { sync, points: { size: 6 }, drag: { x: true, y: false } }, legend: { live: true },
       scales: { x: { time: true } },
-      axes: [{ ...axis, show: title === "last" }, { ...axis, size: 74, values: (u, ticks) => ticks.map(format) }],
+      axes: [{ ...axis, show: title === "last", space: 110, values: dates }, { ...axis, size: 74, space: 26, values: (u, ticks) => ticks.map(format) }],
       series: [{ label: "UTC", value: (u, t) => (t == null ? "–" : utc(t)) }, ...series],
     }, [equity.t, ...values], place);
   }
@@ -116,7 +118,7 @@
     if (!shown.bars.length) return;
     const L = LightweightCharts;
     chart = L.createChart(box, {
-      autoSize: true, layout: { background: { color: css("--card") }, textColor: css("--soft"), fontFamily: "system-ui, sans-serif" },
+      autoSize: true, width: box.clientWidth, height: box.clientHeight, layout: { background: { color: css("--card") }, textColor: css("--soft"), fontFamily: "system-ui, sans-serif" },
       grid: { vertLines: { color: css("--faint") }, horzLines: { color: css("--faint") } }, crosshair: { mode: L.CrosshairMode.Normal },
       timeScale: { timeVisible: shown.symbol.seconds < 86400, secondsVisible: false, borderColor: css("--line"), minBarSpacing: 0.05 },
       rightPriceScale: { borderColor: css("--line") }, localization: { locale: "en-GB" },
@@ -129,8 +131,9 @@
     candles.setData(shown.bars);
     marks = L.createSeriesMarkers(candles, markers(shown));
     recent();
-    const length = shown.symbol.seconds % 3600 ? shown.symbol.seconds / 60 + " minutes" : shown.symbol.seconds / 3600 + " hours";
-    readout.textContent = `One bar is ${length}. Point at a bar for its fills.`;
+    const seconds = shown.symbol.seconds;
+    const length = seconds % 86400 === 0 ? `${seconds / 86400} d` : seconds % 3600 === 0 ? `${seconds / 3600} h` : `${seconds / 60} min`;
+    readout.textContent = `One bar shown is ${length}. Point at a bar for its fills.`;
     chart.subscribeCrosshairMove((event) => {
       if (event.time !== undefined && shown.at.has(event.time)) readout.textContent = describe(shown, shown.at.get(event.time));
     });
