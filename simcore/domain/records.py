@@ -87,11 +87,12 @@ MARKET = _layout(
 SIGNAL = _layout("side tag", "strength stop_distance target_distance horizon_s urgency score")
 
 # One leg of the account: cost_e8 is what the open quantity cost, so entry = cost / quantity. qty_lots is signed in BOTH.
-POSITION = _layout("qty_lots cost_e8 realised_e8 fees_e8 funding_e8", "mark upnl margin")
+# The anchor is the quantity and cost of the last increase; engine/account.py writes it, nobody else needs it.
+POSITION = _layout("qty_lots cost_e8 realised_e8 fees_e8 funding_e8 anchor_lots anchor_cost_e8", "mark upnl margin")
 
 # One strategy's share of one symbol as the core believes it. `side` +1 long, -1 short, 0 flat; qty_lots >= 0.
 SLEEVE = _layout(
-    "side qty_lots cost_e8 entry_lots entry_cost_e8 exit_lots exit_value_e8 decision_ns entry_ns exit_ns bars_held "
+    "side qty_lots entry_lots entry_cost_e8 exit_lots exit_value_e8 decision_ns entry_ns exit_ns bars_held "
     "stop_ticks target_ticks horizon_ns "
     "gross_e8 fees_e8 funding_e8 maker_lots taker_lots n_fills wish wish_ns retry_ns pending_entry_lots "
     "entry_route exit_route hour regime ambiguous memory_base",
@@ -100,7 +101,7 @@ SLEEVE = _layout(
 
 ACCOUNT = _layout(
     "wallet_e8 deposits_e8 realised_e8 fees_e8 funding_e8 nav_ts_ns position_mode open_positions pending_positions "
-    "kill_switch kill_ts_ns day orders_in_minute minute known liquidated bars_in_market",
+    "kill_switch kill_ts_ns day orders_in_minute minute known liquidated open_legs",
     "upnl nav gross net initial_margin maintenance_margin available peak_nav day_start_nav drawdown_pct day_loss_pct max_drawdown_pct "
     "reserve_nav",
 )
@@ -172,8 +173,24 @@ TRADE = _layout(
 
 EQUITY = _layout("ts_ns wallet_e8 open_positions", "upnl nav gross net maintenance_margin")
 
-# One record of the recorded input stream. `a`..`f` carry the kind's integers, `x`..`z` its floats (see ledger.py).
-INPUT = _layout("kind ts_ns symbol a b c d e f g h i j k l m", "x y z")
+# One record of the recorded input stream: a bar in `bar`, a mark in x..z and w, a funding rate in a and b, a report by
+# its row number in the journal's report table.
+INPUT = np.dtype(
+    [
+        ("kind", I8),
+        ("ts_ns", I8),
+        ("symbol", I8),
+        ("index", I8),
+        ("a", I8),
+        ("b", I8),
+        ("bar", BAR),
+        ("x", F8),
+        ("y", F8),
+        ("z", F8),
+        ("w", F8),
+    ],
+    align=True,
+)
 
 STRATEGY = _layout("on timeframe memory_base memory_stride param_base warmup_bars n_params active")
 
@@ -197,22 +214,26 @@ CORE = np.dtype(
         ("n_equity", I8),
         ("n_requests", I8),
         ("active_routes", I8),
-        ("live_sleeves", I8),
+        ("route_high", I8),
+        ("fresh", I8),
         ("equity_every_ns", I8),
         ("equity_due_ns", I8),
-        ("dropped", I8),
+        ("next_day_ns", I8),
         ("flatten_on_kill", I8),
-        ("max_hold_checks", I8),
+        ("broken", I8),
+        ("sigma_high", F8),
+        ("volume_low_usd", F8),
         ("account", ACCOUNT),
         ("totals", TOTALS),
-        ("settings", F8, (32,)),
         ("timeframe_ns", I8, (MAX_TIMEFRAMES,)),
         ("strategy", STRATEGY, (MAX_STRATEGIES,)),
         ("instrument", INSTRUMENT, (MAX_SYMBOLS,)),
         ("market", MARKET, (MAX_TIMEFRAMES * MAX_SYMBOLS,)),
+        ("building", MARKET, (MAX_TIMEFRAMES * MAX_SYMBOLS,)),
         ("policy", POLICY, (MAX_SYMBOLS,)),
         ("position", POSITION, (MAX_SYMBOLS * 2,)),
         ("sleeve", SLEEVE, (MAX_SLEEVES,)),
+        ("book", POSITION, (MAX_SLEEVES,)),
         ("signal", SIGNAL, (MAX_SLEEVES,)),
         ("limits", LIMITS, (MAX_SLEEVES,)),
         ("screen", SCREEN, (MAX_SLEEVES,)),
@@ -238,16 +259,54 @@ VENUE = np.dtype(
         ("entry_latency_ns", I8),
         ("fill_rule", I8),
         ("liquidated", I8),
+        ("stop_slippage_ticks", I8),
+        ("broken", I8),
+        ("touched", I8),
         ("participation_cap", F8),
         ("impact_y", F8),
-        ("stop_slippage_ticks", F8),
+        ("fallback_sigma_day", F8),
+        ("fallback_volume_day_usd", F8),
+        ("mmr_bound", F8),
         ("account", ACCOUNT),
         ("instrument", INSTRUMENT, (MAX_SYMBOLS,)),
         ("position", POSITION, (MAX_SYMBOLS * 2,)),
         ("live_orders", I8, (MAX_SYMBOLS,)),
-        ("last", F8, (MAX_SYMBOLS,)),
+        ("mark", F8, (MAX_SYMBOLS,)),
+        ("low", F8, (MAX_SYMBOLS,)),
+        ("high", F8, (MAX_SYMBOLS,)),
+        ("sigma_day", F8, (MAX_SYMBOLS,)),
+        ("volume_day", F8, (MAX_SYMBOLS,)),
         ("order", ORDER, (MAX_ORDERS,)),
         ("report", REPORT, (MAX_QUEUE,)),
+    ],
+    align=True,
+)
+
+# Where a replay stands in its tape: one cursor a symbol and stream, and what comes next.
+RUN = np.dtype(
+    [
+        ("n_symbols", I8),
+        ("phase", I8),
+        ("error", I8),
+        ("slices", I8),
+        ("events", I8),
+        ("next_bar_ns", I8),
+        ("next_other_ns", I8),
+        ("journal_on", I8),
+        ("n_inputs", I8),
+        ("n_reports", I8),
+        ("reports_before", I8),
+        ("external", I8),
+        ("interval_ns", I8, (MAX_SYMBOLS,)),
+        ("bar_pos", I8, (MAX_SYMBOLS,)),
+        ("bar_end", I8, (MAX_SYMBOLS,)),
+        ("bar_ns", I8, (MAX_SYMBOLS,)),
+        ("mark_pos", I8, (MAX_SYMBOLS,)),
+        ("mark_end", I8, (MAX_SYMBOLS,)),
+        ("funding_pos", I8, (MAX_SYMBOLS,)),
+        ("funding_end", I8, (MAX_SYMBOLS,)),
+        ("filter_pos", I8, (MAX_SYMBOLS,)),
+        ("filter_end", I8, (MAX_SYMBOLS,)),
     ],
     align=True,
 )

@@ -7,13 +7,20 @@ entry as one. Every change keeps `wallet == deposits + realised - fees + funding
 
 from __future__ import annotations
 
+from simcore.domain.enums import Leg
 from simcore.engine.money import E8, mul_div_floor_nb, mul_div_round_nb, notional_e8_nb, to_e8_nb
 from simcore.jit import kernel
 
 
 @kernel
-def apply_fill_nb(account, position, side, qty_lots, price_ticks, unit_e8, fee_e8):
-    """Book one fill on `account` and the leg `position`, and return the realised PnL of its closing part in 1e-8 quote units.
+def slot_nb(symbol, leg):
+    """Return the row of a symbol's leg in a position table: SHORT has the second, LONG and BOTH the first."""
+    return symbol * 2 + (1 if leg == Leg.SHORT else 0)
+
+
+@kernel
+def book_fill_nb(position, side, qty_lots, price_ticks, unit_e8, fee_e8):
+    """Book one fill on the leg `position` and return the realised PnL of its closing part in 1e-8 quote units.
 
     A fill against the leg closes at the kept entry; what is left over opens at the fill price (a flip). In hedge mode the
     caller never closes more of a leg than it holds: `closable_lots_nb` says how much that is.
@@ -39,6 +46,13 @@ def apply_fill_nb(account, position, side, qty_lots, price_ticks, unit_e8, fee_e
     position["qty_lots"] = held + side * qty_lots
     position["realised_e8"] += realised_e8
     position["fees_e8"] += fee_e8
+    return realised_e8
+
+
+@kernel
+def apply_fill_nb(account, position, side, qty_lots, price_ticks, unit_e8, fee_e8):
+    """Book one fill on the leg `position` and on the wallet; return the realised PnL in 1e-8 quote units."""
+    realised_e8 = book_fill_nb(position, side, qty_lots, price_ticks, unit_e8, fee_e8)
     account["realised_e8"] += realised_e8
     account["fees_e8"] += fee_e8
     account["wallet_e8"] += realised_e8 - fee_e8

@@ -1,0 +1,155 @@
+"""What the core knows of the market: bars become MARKET rows, per symbol and timeframe, as they close.
+
+A coarser timeframe is built from the bars of the run: a bucket counts as a bar when its last base bar has closed, and a
+bucket whose beginning was not seen never becomes one. Nothing is filled in: missing bars are counted in `gap_bars`.
+"""
+
+from __future__ import annotations
+
+from simcore.domain.records import MAX_SYMBOLS
+from simcore.jit import kernel
+
+NANOS_PER_HOUR = 3_600_000_000_000
+HOURS_PER_DAY = 24
+
+
+@kernel
+def on_bar_nb(core, symbol, bar):
+    """Take one closed bar of `symbol` into the core's market view."""
+    instrument = core["instrument"][symbol]
+    market = core["market"][symbol]
+    tick = instrument["tick_size"]
+    open_ns = bar["open_ns"]
+    interval = instrument["interval_ns"]
+    missing = 0
+    if market["bars"] > 0 and open_ns > market["ts_ns"]:
+        missing = (open_ns - market["ts_ns"]) // interval
+        market["bars_since_gap"] = 0
+    else:
+        market["bars_since_gap"] += 1
+    market["gap_bars"] = missing
+    market["open_ns"] = open_ns
+    market["ts_ns"] = open_ns + interval
+    market["bars"] += 1
+    market["fresh"] = 1
+    market["close_ticks"] = bar["close_ticks"]
+    market["open"] = bar["open_ticks"] * tick
+    market["high"] = bar["high_ticks"] * tick
+    market["low"] = bar["low_ticks"] * tick
+    market["close"] = bar["close_ticks"] * tick
+    market["volume"] = bar["volume_lots"] * instrument["step_size"]
+    market["sigma_day"] = bar["sigma_day"]
+    market["volume_day"] = bar["volume_day"]
+    market["mark"] = market["close"]
+    core["fresh"] = 1
+    for frame in range(1, core["n_timeframes"]):
+        build_frame_nb(core, symbol, frame)
+
+
+@kernel
+def build_frame_nb(core, symbol, frame):
+    """Add the symbol's newest base bar to its bucket of one coarser timeframe; publish the bucket when it is complete."""
+    base = core["market"][symbol]
+    index = frame * MAX_SYMBOLS + symbol
+    bucket = core["building"][index]
+    span = core["timeframe_ns"][frame]
+    start = base["open_ns"] - base["open_ns"] % span
+    if bucket["bars"] == 0 or bucket["open_ns"] != start:
+        bucket["open_ns"] = start
+        bucket["bars"] = 1
+        bucket["gap_bars"] = (base["open_ns"] - start) // base["interval_ns"]
+        bucket["open"] = base["open"]
+        bucket["high"] = base["high"]
+        bucket["low"] = base["low"]
+        bucket["volume"] = base["volume"]
+    else:
+        bucket["bars"] += 1
+        bucket["gap_bars"] += base["gap_bars"]
+        if base["high"] > bucket["high"]:
+            bucket["high"] = base["high"]
+        if base["low"] < bucket["low"]:
+            bucket["low"] = base["low"]
+        bucket["volume"] += base["volume"]
+    if base["ts_ns"] == start + span:
+        seen = core["market"][index]["bars"]
+        if seen > 0 or base["bars"] >= bucket["bars"]:
+            publish_frame_nb(core, index, base, bucket, span)
+
+
+@kernel
+def publish_frame_nb(core, index, base, bucket, span):
+    """Make a complete bucket the timeframe's newest bar. A first bucket that began before the data did is dropped."""
+    market = core["market"][index]
+    if market["bars"] == 0 and bucket["gap_bars"] > 0:
+        return
+    market["gap_bars"] = bucket["gap_bars"]
+    market["bars_since_gap"] = base["bars_since_gap"]
+    market["open_ns"] = bucket["open_ns"]
+    market["ts_ns"] = bucket["open_ns"] + span
+    market["bars"] += 1
+    market["fresh"] = 1
+    market["close_ticks"] = base["close_ticks"]
+    market["open"] = bucket["open"]
+    market["high"] = bucket["high"]
+    market["low"] = bucket["low"]
+    market["close"] = base["close"]
+    market["volume"] = bucket["volume"]
+    copy_context_nb(market, base)
+
+
+@kernel
+def copy_context_nb(market, base):
+    """Give a coarser timeframe the day's figures of its base."""
+    market["sigma_day"] = base["sigma_day"]
+    market["volume_day"] = base["volume_day"]
+    market["mark"] = base["mark"]
+    market["funding_rate"] = base["funding_rate"]
+    market["funding_ts_ns"] = base["funding_ts_ns"]
+    market["funding_interval_ns"] = base["funding_interval_ns"]
+
+
+@kernel
+def on_mark_nb(core, symbol, ts_ns, mark):
+    """Take a mark price that became known at `ts_ns`."""
+    for frame in range(core["n_timeframes"]):
+        market = core["market"][frame * MAX_SYMBOLS + symbol]
+        market["mark"] = mark
+        market["mark_ts_ns"] = ts_ns
+
+
+@kernel
+def on_funding_rate_nb(core, symbol, ts_ns, rate_e8, interval_ns):
+    """Take the rate of a settlement that just happened: the last rate known, until the next one."""
+    for frame in range(core["n_timeframes"]):
+        market = core["market"][frame * MAX_SYMBOLS + symbol]
+        market["funding_rate"] = rate_e8 * 1e-8
+        market["funding_ts_ns"] = ts_ns
+        market["funding_interval_ns"] = interval_ns
+
+
+@kernel
+def on_filter_nb(instrument, row):
+    """Put a new row of exchange filters into force on an INSTRUMENT record."""
+    instrument["price_filter_ticks"] = row["price_filter_ticks"]
+    instrument["lot_filter_lots"] = row["lot_filter_lots"]
+    instrument["min_qty_lots"] = row["min_qty_lots"]
+    instrument["max_qty_lots"] = row["max_qty_lots"]
+    instrument["max_market_qty_lots"] = row["max_market_qty_lots"]
+    instrument["min_notional_e8"] = row["min_notional_e8"]
+    instrument["price_band_up_pct"] = row["price_band_up_pct"]
+    instrument["price_band_down_pct"] = row["price_band_down_pct"]
+
+
+@kernel
+def clear_fresh_nb(core):
+    """Forget which bars closed now, once the decision over them is taken."""
+    for frame in range(core["n_timeframes"]):
+        for symbol in range(core["n_symbols"]):
+            core["market"][frame * MAX_SYMBOLS + symbol]["fresh"] = 0
+    core["fresh"] = 0
+
+
+@kernel
+def utc_hour_nb(ts_ns):
+    """Return the UTC hour of day, 0 to 23."""
+    return (ts_ns // NANOS_PER_HOUR) % HOURS_PER_DAY

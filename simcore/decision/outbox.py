@@ -1,0 +1,110 @@
+"""The core's two outputs: rows of the decision ledger, and requests to the world."""
+
+from __future__ import annotations
+
+from simcore.domain.enums import LedgerKind, RequestKind
+from simcore.domain.records import LEDGER_ROOM, MAX_QUEUE
+from simcore.jit import kernel
+
+BROKEN_LEDGER_FULL = 1
+BROKEN_REQUESTS_FULL = 2
+
+
+@kernel
+def log_nb(core, kind, code, symbol, strategy, order_id, side, qty_lots, price_ticks, value, cap, x0, x1, x2, x3):
+    """Append one ledger row, stamped with the core's own time."""
+    n = core["n_ledger"]
+    if n >= LEDGER_ROOM:
+        core["broken"] = BROKEN_LEDGER_FULL
+        return
+    row = core["ledger"][n]
+    row["seq"] = core["seq"]
+    row["ts_ns"] = core["now_ns"]
+    row["kind"] = kind
+    row["code"] = code
+    row["symbol"] = symbol
+    row["strategy"] = strategy
+    row["order_id"] = order_id
+    row["side"] = side
+    row["qty_lots"] = qty_lots
+    row["price_ticks"] = price_ticks
+    row["value"] = value
+    row["cap"] = cap
+    row["x0"] = x0
+    row["x1"] = x1
+    row["x2"] = x2
+    row["x3"] = x3
+    core["n_ledger"] = n + 1
+    core["seq"] += 1
+
+
+@kernel
+def log_short_nb(core, kind, code, symbol, strategy, order_id, value, cap):
+    """Append one ledger row that carries only a code and two numbers."""
+    log_nb(core, kind, code, symbol, strategy, order_id, 0, 0, 0, value, cap, 0.0, 0.0, 0.0, 0.0)
+
+
+@kernel
+def request_order_nb(core, route_id, order_type, tif, qty_lots, price_ticks, reduce_only):
+    """Queue one new order for the route and return its id. Ids step by four: id + 1 is its stop, id + 2 its target."""
+    n = core["n_requests"]
+    if n >= MAX_QUEUE:
+        core["broken"] = BROKEN_REQUESTS_FULL
+        return 0
+    route = core["route"][route_id]
+    order_id = core["next_order_id"]
+    core["next_order_id"] = order_id + 4
+    request = core["request"][n]
+    request["kind"] = RequestKind.NEW
+    request["ts_ns"] = core["now_ns"]
+    request["order_id"] = order_id
+    request["route"] = route_id
+    request["strategy"] = route["strategy"]
+    request["symbol"] = route["symbol"]
+    request["side"] = route["side"]
+    request["leg"] = route["leg"]
+    request["type"] = order_type
+    request["tif"] = tif
+    request["purpose"] = route["purpose"]
+    request["reduce_only"] = reduce_only
+    request["qty_lots"] = qty_lots
+    request["price_ticks"] = price_ticks
+    request["stop_ticks"] = route["stop_ticks"]
+    request["target_ticks"] = route["target_ticks"]
+    core["n_requests"] = n + 1
+    core["account"]["orders_in_minute"] += 1
+    core["totals"]["orders"] += 1
+    log_nb(
+        core, LedgerKind.REQUEST.value, order_type, route["symbol"], route["strategy"], order_id, route["side"], qty_lots, price_ticks,
+        0.0, 0.0, tif * 1.0, route["purpose"] * 1.0, 0.0, 0.0,
+    )
+    return order_id
+
+
+@kernel
+def request_cancel_nb(core, route_id):
+    """Queue the cancel of the route's working order."""
+    n = core["n_requests"]
+    if n >= MAX_QUEUE:
+        core["broken"] = BROKEN_REQUESTS_FULL
+        return
+    route = core["route"][route_id]
+    request = core["request"][n]
+    request["kind"] = RequestKind.CANCEL
+    request["ts_ns"] = core["now_ns"]
+    request["order_id"] = route["order_id"]
+    request["route"] = route_id
+    request["strategy"] = route["strategy"]
+    request["symbol"] = route["symbol"]
+    request["side"] = route["side"]
+    request["leg"] = route["leg"]
+    request["type"] = 0
+    request["tif"] = 0
+    request["purpose"] = route["purpose"]
+    request["reduce_only"] = 0
+    request["qty_lots"] = 0
+    request["price_ticks"] = 0
+    request["stop_ticks"] = 0
+    request["target_ticks"] = 0
+    core["n_requests"] = n + 1
+    log_short_nb(core, LedgerKind.CANCEL.value, 0, route["symbol"], route["strategy"], route["order_id"], 0.0, 0.0)

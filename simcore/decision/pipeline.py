@@ -1,0 +1,377 @@
+"""The pipeline: one decision over everything that is known now, from wish to order request.
+
+The order within a decision is fixed: books are marked, switches and clocks turn, open parent orders take their next step,
+strategies speak (all of them, before any is acted on), then each wish goes through screener, sizer, risk gate and router,
+strategies in registry order and symbols by name. A flip is an exit first; the entry is tried when the sleeve is flat.
+"""
+
+from __future__ import annotations
+
+from simcore.decision.exposure import clear_intent_nb, gather_exposure_nb, mark_account_nb, price_intent_nb
+from simcore.decision.market import clear_fresh_nb
+from simcore.decision.outbox import log_nb, log_short_nb
+from simcore.decision.risk_gate import check_order_nb, latch_kill_switch_nb
+from simcore.decision.router import (
+    abandon_route_nb,
+    cap_price_nb,
+    maker_price_nb,
+    open_route_nb,
+    send_next_nb,
+    work_routes_nb,
+)
+from simcore.decision.screener import would_emit_nb
+from simcore.decision.sizer import minimum_lots_nb, size_lots_nb, suggest_gross_usd_nb
+from simcore.domain.enums import BUY, Clamp, LedgerKind, Leg, PositionMode, Purpose, Screen
+from simcore.domain.records import EQUITY_ROOM, MAX_SYMBOLS, N_VETOES
+from simcore.engine.rounding import passive_ticks_nb
+from simcore.jit import inlined, kernel
+
+NANOS_PER_DAY = 86_400_000_000_000
+NANOS_PER_MINUTE = 60_000_000_000
+BROKEN_EQUITY_FULL = 5
+
+
+@kernel
+def leg_of_nb(core, side):
+    """Return the account leg that a sleeve of `side` lives on."""
+    if core["account"]["position_mode"] == PositionMode.ONE_WAY:
+        return Leg.BOTH.value
+    return Leg.LONG.value if side > 0 else Leg.SHORT.value
+
+
+@kernel
+def begin_decision_nb(core):
+    """Mark the books, turn the clocks and switches, and give open parent orders their next step."""
+    mark_account_nb(core)
+    account = core["account"]
+    now = core["now_ns"]
+    if now >= core["next_day_ns"]:
+        core["next_day_ns"] = (now // NANOS_PER_DAY + 1) * NANOS_PER_DAY
+        account["day"] = now // NANOS_PER_DAY
+        account["day_start_nav"] = account["nav"]
+    if account["orders_in_minute"] > 0 and now // NANOS_PER_MINUTE != account["minute"]:
+        account["orders_in_minute"] = 0
+    account["minute"] = now // NANOS_PER_MINUTE if account["orders_in_minute"] == 0 else account["minute"]
+    code = latch_kill_switch_nb(account, core["limits"][0], now)
+    if code != 0:
+        log_short_nb(core, LedgerKind.KILL_SWITCH.value, code, -1, -1, 0, account["drawdown_pct"], core["limits"][0]["max_drawdown_pct"])
+        if core["flatten_on_kill"] == 1:
+            flatten_nb(core)
+    if core["active_routes"] > 0:
+        work_routes_nb(core)
+
+
+@kernel
+def flatten_nb(core):
+    """Send every open sleeve home at market, and stop every entry that is still being worked."""
+    for strategy in range(core["n_strategies"]):
+        for symbol in range(core["n_symbols"]):
+            sleeve = core["sleeve"][strategy * MAX_SYMBOLS + symbol]
+            if sleeve["entry_route"] >= 0:
+                abandon_route_nb(core, sleeve["entry_route"])
+            if sleeve["side"] != 0 and sleeve["exit_route"] < 0:
+                start_exit_nb(core, strategy, symbol, Purpose.KILL.value, 1.0)
+
+
+@inlined
+def call_strategies_nb(core, memory, bar_functions, cross_functions):
+    """Let every strategy that has a new bar of its timeframe state its wish."""
+    n = core["n_symbols"]
+    for index in range(core["n_strategies"]):
+        entry = core["strategy"][index]
+        first = entry["timeframe"] * MAX_SYMBOLS
+        own = index * MAX_SYMBOLS
+        params, base, stride = entry["param_base"], entry["memory_base"], entry["memory_stride"]
+        if entry["on"] == 0:
+            for symbol in range(n):
+                market = core["market"][first + symbol]
+                if market["fresh"] == 1:
+                    sleeve = core["sleeve"][own + symbol]
+                    bar_functions[index](market, sleeve, memory, params, base + symbol * stride, core["signal"][own + symbol])
+        elif any_fresh_nb(core, first):
+            markets = core["market"][first : first + n]
+            sleeves = core["sleeve"][own : own + n]
+            cross_functions[index](markets, sleeves, memory, params, base, stride, core["signal"][own : own + n], n)
+
+
+@kernel
+def any_fresh_nb(core, first):
+    """Say whether any symbol's bar of the timeframe that starts at `first` closed now."""
+    for symbol in range(core["n_symbols"]):
+        if core["market"][first + symbol]["fresh"] == 1:
+            return True
+    return False
+
+
+@kernel
+def act_on_wishes_nb(core):
+    """Compare every fresh wish with what is held, and do what is needed to make them agree."""
+    now = core["now_ns"]
+    for strategy in range(core["n_strategies"]):
+        first = core["strategy"][strategy]["timeframe"] * MAX_SYMBOLS
+        for symbol in range(core["n_symbols"]):
+            if core["market"][symbol]["fresh"] == 0:
+                continue
+            index = strategy * MAX_SYMBOLS + symbol
+            sleeve = core["sleeve"][index]
+            if sleeve["side"] != 0:
+                age_sleeve_nb(core, strategy, symbol, core["market"][first + symbol]["fresh"])
+            if core["signal"][index]["side"] != sleeve["wish"] or (sleeve["retry_ns"] > 0 and now >= sleeve["retry_ns"]):
+                consider_nb(core, strategy, symbol)
+
+
+@kernel
+def age_sleeve_nb(core, strategy, symbol, bar_closed):
+    """Count the strategy's own bars in the trade and end the trade at its horizon."""
+    sleeve = core["sleeve"][strategy * MAX_SYMBOLS + symbol]
+    sleeve["bars_held"] += bar_closed
+    if sleeve["horizon_ns"] > 0 and core["now_ns"] >= sleeve["horizon_ns"] and sleeve["exit_route"] < 0:
+        start_exit_nb(core, strategy, symbol, Purpose.HORIZON.value, 1.0)
+
+
+@kernel
+def consider_nb(core, strategy, symbol):
+    """Act on one wish that differs from what is held: stop what contradicts it, leave, or try to enter."""
+    index = strategy * MAX_SYMBOLS + symbol
+    sleeve = core["sleeve"][index]
+    signal = core["signal"][index]
+    side = signal["side"]
+    if side != sleeve["wish"]:
+        sleeve["wish"] = side
+        sleeve["wish_ns"] = core["now_ns"]
+        core["totals"]["signals"] += 1
+        log_nb(
+            core, LedgerKind.SIGNAL.value, 0, symbol, strategy, 0, side, 0, core["market"][symbol]["close_ticks"], signal["strength"],
+            signal["score"], signal["stop_distance"], signal["target_distance"], signal["urgency"], signal["horizon_s"],
+        )
+    sleeve["retry_ns"] = 0
+    if sleeve["entry_route"] >= 0 and core["route"][sleeve["entry_route"]]["side"] != side:
+        abandon_route_nb(core, sleeve["entry_route"])
+    if sleeve["side"] != 0:
+        leave_or_stay_nb(core, strategy, symbol, side, signal["urgency"])
+    elif side != 0 and sleeve["entry_route"] < 0:
+        try_entry_nb(core, strategy, symbol, side)
+    elif side != 0 and core["route"][sleeve["entry_route"]]["side"] != side:
+        sleeve["retry_ns"] = core["now_ns"]
+
+
+@kernel
+def leave_or_stay_nb(core, strategy, symbol, side, urgency):
+    """Start the exit of a sleeve whose wish changed, or stop an exit that is no longer wished."""
+    sleeve = core["sleeve"][strategy * MAX_SYMBOLS + symbol]
+    if side != sleeve["side"]:
+        if sleeve["exit_route"] < 0:
+            start_exit_nb(core, strategy, symbol, Purpose.EXIT.value, urgency)
+    elif sleeve["exit_route"] >= 0 and core["route"][sleeve["exit_route"]]["purpose"] == Purpose.EXIT:
+        abandon_route_nb(core, sleeve["exit_route"])
+
+
+@kernel
+def start_exit_nb(core, strategy, symbol, purpose, urgency):
+    """Send a sleeve home: reduce-only, past the gate, through the router."""
+    sleeve = core["sleeve"][strategy * MAX_SYMBOLS + symbol]
+    side = -sleeve["side"]
+    leg = leg_of_nb(core, sleeve["side"])
+    clear_intent_nb(core, strategy, symbol, side, leg)
+    intent = core["intent"]
+    intent["reduce_only"] = 1
+    intent["reducible_lots"] = sleeve["qty_lots"] * 1.0
+    intent["qty_lots"] = sleeve["qty_lots"]
+    mask = check_order_nb(intent, core["account"], core["limits"][strategy * MAX_SYMBOLS + symbol], core["now_ns"], core["checks"])
+    if mask != 0:
+        log_gate_vetoes_nb(core, mask)
+        return
+    log_gate_pass_nb(core)
+    route = open_route_nb(core, strategy, symbol, side, leg, purpose, sleeve["qty_lots"], urgency)
+    if route >= 0:
+        sleeve["exit_route"] = route
+        send_next_nb(core, route)
+
+
+@kernel
+def try_entry_nb(core, strategy, symbol, side):
+    """Take one entry wish through screener, sizer, gate and router; a refusal is logged with every number compared."""
+    index = strategy * MAX_SYMBOLS + symbol
+    signal = core["signal"][index]
+    sleeve = core["sleeve"][index]
+    screen = core["screen"][index]
+    market = core["market"][core["strategy"][strategy]["timeframe"] * MAX_SYMBOLS + symbol]
+    instrument = core["instrument"][symbol]
+    code = would_emit_nb(signal, market, core["policy"][symbol], screen, instrument, sleeve, core["now_ns"], core["checks"])
+    if code == Screen.NONE and size_entry_nb(core, strategy, symbol, side):
+        enter_nb(core, strategy, symbol, side)
+        return
+    if code != Screen.NONE:
+        core["totals"]["screen_vetoes"] += 1
+        log_nb(
+            core, LedgerKind.SCREEN_VETO.value, code, symbol, strategy, 0, side, 0, market["close_ticks"], core["checks"][code, 0],
+            core["checks"][code, 1], 0.0, 0.0, 0.0, 0.0,
+        )
+    if screen["retry_ns"] > 0:
+        sleeve["retry_ns"] = core["now_ns"] + screen["retry_ns"]
+
+
+@kernel
+def size_entry_nb(core, strategy, symbol, side):
+    """Size the entry and put it before the gate; True when the order may go, with its quantity in the intent."""
+    index = strategy * MAX_SYMBOLS + symbol
+    account, limits, intent = core["account"], core["limits"][index], core["intent"]
+    market, instrument, policy = core["market"][symbol], core["instrument"][symbol], core["policy"][symbol]
+    clear_intent_nb(core, strategy, symbol, side, leg_of_nb(core, side))
+    gather_exposure_nb(core, strategy, symbol, side)
+    losses_nb(account)
+    worst = worst_price_nb(instrument, market, policy, side)
+    intent["stop_distance"] = core["signal"][index]["stop_distance"]
+    price_intent_nb(core, intent["step_lots"], worst)
+    sizing = core["sizing"][strategy]
+    usd = suggest_gross_usd_nb(sizing, core["signal"][index], market, policy, account, intent["price"])
+    share = sizing["max_participation_pct"]
+    lots, clamp = size_lots_nb(intent, account, limits, usd, market["volume_day"], share, instrument["step_size"])
+    price_intent_nb(core, lots, worst)
+    log_nb(
+        core, LedgerKind.SIZE.value, clamp, symbol, strategy, 0, side, lots, worst, usd, intent["notional"], market["volume_day"],
+        account["nav"], 0.0, 0.0,
+    )
+    if lots == 0:
+        price_intent_nb(core, minimum_lots_nb(intent), worst)
+    mask = check_order_nb(intent, account, limits, core["now_ns"], core["checks"])
+    if mask != 0:
+        log_gate_vetoes_nb(core, mask)
+        return False
+    if lots == 0:
+        core["totals"]["screen_vetoes"] += 1
+        log_nb(
+            core, LedgerKind.SCREEN_VETO.value, Screen.SIZE_ZERO, symbol, strategy, 0, side, 0, worst, usd, intent["notional"],
+            clamp * 1.0, 0.0, 0.0, 0.0,
+        )
+        return False
+    log_gate_pass_nb(core)
+    return True
+
+
+@kernel
+def losses_nb(account):
+    """Bring the day's loss, as the gate reads it, up to date."""
+    if account["day_start_nav"] > 0.0:
+        account["day_loss_pct"] = 1.0 - account["nav"] / account["day_start_nav"]
+
+
+@kernel
+def worst_price_nb(instrument, market, policy, side):
+    """Return the price in ticks at which an entry costs most: a buy at its taker cap, a sell at its maker quote."""
+    tick, tick_step = instrument["tick_size"], instrument["price_filter_ticks"]
+    if side == BUY:
+        return max(tick_step, cap_price_nb(side, market["close"], policy["price_cap_bps"], tick, tick_step))
+    return maker_price_nb(side, market["close"], market["spread_bps"], policy["offset_bps"], tick, tick_step)
+
+
+@kernel
+def enter_nb(core, strategy, symbol, side):
+    """Open the parent order of an entry that passed, with its stop and target levels."""
+    index = strategy * MAX_SYMBOLS + symbol
+    signal, sleeve, intent = core["signal"][index], core["sleeve"][index], core["intent"]
+    index_route = open_route_nb(
+        core, strategy, symbol, side, intent["leg"], Purpose.ENTRY.value, intent["qty_lots"], signal["urgency"]
+    )
+    if index_route < 0:
+        return
+    route = core["route"][index_route]
+    route["notional"] = intent["notional"]
+    set_exits_nb(core["instrument"][symbol], route, signal, side)
+    sleeve["entry_route"] = index_route
+    sleeve["pending_entry_lots"] = intent["qty_lots"]
+    if signal["horizon_s"] > 0.0:
+        sleeve["horizon_ns"] = core["now_ns"] + int(signal["horizon_s"] * 1e9)
+    send_next_nb(core, index_route)
+
+
+@kernel
+def set_exits_nb(instrument, route, signal, side):
+    """Turn the signal's distances into stop and target prices around the arrival price; the stop is rounded nearer."""
+    tick, tick_step = instrument["tick_size"], instrument["price_filter_ticks"]
+    if signal["stop_distance"] > 0.0:
+        route["stop_distance"] = signal["stop_distance"]
+        stop = passive_ticks_nb(-side, route["arrival"] - side * signal["stop_distance"], tick, tick_step)
+        route["stop_ticks"] = stop if stop > 0 else 0
+    if signal["target_distance"] > 0.0:
+        route["target_distance"] = signal["target_distance"]
+        target = passive_ticks_nb(-side, route["arrival"] + side * signal["target_distance"], tick, tick_step)
+        route["target_ticks"] = target if target > 0 else 0
+
+
+@kernel
+def log_gate_vetoes_nb(core, mask):
+    """Write one ledger row for each failing limit, the first one marked."""
+    intent = core["intent"]
+    core["totals"]["gate_vetoes"] += 1
+    first = 1.0
+    for code in range(1, N_VETOES):
+        if mask >> code & 1:
+            log_nb(
+                core, LedgerKind.GATE_VETO.value, code, intent["symbol"], intent["strategy"], 0, intent["side"], intent["qty_lots"],
+                intent["price_ticks"], core["checks"][code, 0], core["checks"][code, 1], first, 0.0, 0.0, 0.0,
+            )
+            first = 0.0
+
+
+@kernel
+def log_gate_pass_nb(core):
+    """Write the ledger row of an order the gate let pass."""
+    intent = core["intent"]
+    log_nb(
+        core, LedgerKind.GATE_PASS.value, 0, intent["symbol"], intent["strategy"], 0, intent["side"], intent["qty_lots"],
+        intent["price_ticks"], intent["notional"], core["account"]["nav"], intent["symbol_gross"], intent["gross"], intent["net"],
+        intent["open_positions"] * 1.0,
+    )
+
+
+@kernel
+def sample_equity_nb(core):
+    """Append one row to the equity curve."""
+    n = core["n_equity"]
+    if n >= EQUITY_ROOM:
+        core["broken"] = BROKEN_EQUITY_FULL
+        return
+    account = core["account"]
+    gross = net = 0.0
+    for symbol in range(core["n_symbols"]):
+        for leg in range(2):
+            position = core["position"][symbol * 2 + leg]
+            if position["qty_lots"] != 0:
+                value = position["qty_lots"] * core["instrument"][symbol]["step_size"] * position["mark"]
+                net += value
+                gross += abs(value)
+    row = core["equity"][n]
+    row["ts_ns"] = core["now_ns"]
+    row["wallet_e8"] = account["wallet_e8"]
+    row["open_positions"] = account["open_legs"]
+    row["upnl"] = account["upnl"]
+    row["nav"] = account["nav"]
+    row["gross"] = gross
+    row["net"] = net
+    row["maintenance_margin"] = account["maintenance_margin"]
+    core["n_equity"] = n + 1
+
+
+@kernel
+def end_decision_nb(core):
+    """Act on the wishes, note gaps, sample equity, and forget which bars were new."""
+    note_gaps_nb(core)
+    act_on_wishes_nb(core)
+    core["totals"]["decisions"] += 1
+    if core["now_ns"] >= core["equity_due_ns"]:
+        sample_equity_nb(core)
+        every = core["equity_every_ns"]
+        core["equity_due_ns"] = (core["now_ns"] // every + 1) * every
+    clear_fresh_nb(core)
+
+
+@kernel
+def note_gaps_nb(core):
+    """Write a ledger row for every symbol whose new bar follows missing ones."""
+    for symbol in range(core["n_symbols"]):
+        market = core["market"][symbol]
+        if market["fresh"] == 1 and market["gap_bars"] > 0:
+            core["totals"]["gaps"] += 1
+            core["totals"]["gap_bars"] += market["gap_bars"]
+            log_short_nb(core, LedgerKind.GAP.value, 0, symbol, -1, 0, market["gap_bars"] * 1.0, 0.0)
