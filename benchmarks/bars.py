@@ -1,7 +1,8 @@
 """Moving-average cross on one-minute bars, beside the peers, in one run: `python -m benchmarks.bars`.
 
 Every job is a process of its own, a peer's in its own environment (benchmarks/.peers, made by `make bench`). All read the
-same closes. Warm: the median of repeated runs after the first, indicators included. Cold: a fresh process with an empty
+same closes. Warm: the median of repeated runs after the first, indicators included (of each, the smaller of processor
+and wall time: a busy machine lengthens the second, threads lengthen the first). Cold: a fresh process with an empty
 compiler cache, from start to end of its first run. Memory: the peak of the process, and that of the input it stands on.
 """
 
@@ -49,15 +50,18 @@ def run(command: Sequence[str], cold: bool = False) -> dict[str, Any]:
     return {**json.loads(done.stdout.splitlines()[-1]), "wall_s": wall}
 
 
-def jobs(bars: int, symbols: int) -> dict[str, list[str]]:
+def prepare(bars: int, symbols: int) -> None:
+    """Write the feed of one size and say what that cost."""
+    folder = FOLDER / f"feed-{symbols}x{bars}"
+    close = str(close_path(bars, symbols))
+    done = run([sys.executable, "-m", "benchmarks.jobs.simcore_job", "prepare", close, str(folder)])
+    cost = f"failed: {done['failed']}" if "failed" in done else f"{done['prepare_ns_bar']:.1f} ns a bar, once"
+    print(f"simcore's records from float columns: {cost}\n")
+
+
+def jobs(bars: int, symbols: int, feed: Path) -> dict[str, list[str]]:
     """Return name -> command (but for the repeats) of every job that can run at this size."""
     close = str(close_path(bars, symbols))
-    feed = FOLDER / f"feed-{symbols}x{bars}"
-    prepared = run([sys.executable, "-m", "benchmarks.jobs.simcore_job", "prepare", close, str(feed)])
-    if "failed" in prepared:
-        print(f"simcore could not prepare {symbols} x {bars:,}: {prepared['failed']}", file=sys.stderr)
-    else:
-        print(f"\n{symbols} x {bars:,} bars: float columns to records once, {prepared['prepare_ns_bar']:.1f} ns a bar")
     found = {
         "simcore": [sys.executable, "-m", "benchmarks.jobs.simcore_job", "replay", str(feed)],
         "bare loop": [sys.executable, str(JOBS / "floor_job.py"), close],
@@ -72,10 +76,13 @@ def jobs(bars: int, symbols: int) -> dict[str, list[str]]:
 
 def compare(bars: int, symbols: int, repeats: int, cold: bool, only: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Run every job at one size, print the table, return the figures."""
+    print(f"\n## {symbols} x {bars:,} bars\n")
+    wanted = jobs(bars, symbols, FOLDER / f"feed-{symbols}x{bars}")
+    wanted = {name: command for name, command in wanted.items() if not only or name.startswith(tuple(only))}
+    if "simcore" in wanted:
+        prepare(bars, symbols)
     results = {}
-    for name, command in jobs(bars, symbols).items():
-        if only and not any(name.startswith(wanted) for wanted in only):
-            continue
+    for name, command in wanted.items():
         slow = name == "backtesting.py" or bars * symbols > 20 * YEAR
         results[name] = run([*command, str(3 if slow else repeats)])
         if cold and "failed" not in results[name]:
