@@ -336,7 +336,7 @@ def arrow_array(column: np.ndarray | Names) -> pa.Array:
     import pyarrow as pa
 
     if isinstance(column, Names):
-        codes = plain_array(pa.int32(), column.codes.astype(np.int32), column.codes >= 0)
+        codes = plain_array(pa.int32(), column.codes.astype(np.int32, copy=False), column.codes >= 0)
         return pa.DictionaryArray.from_arrays(codes, text_array(column.labels))
     kind = column.dtype.kind
     if kind == "M":
@@ -345,7 +345,9 @@ def arrow_array(column: np.ndarray | Names) -> pa.Array:
         return plain_array(pa.duration("ns"), column)
     if kind == "b":
         return plain_array(pa.bool_(), np.packbits(column, bitorder="little"), length=len(column))
-    return plain_array(pa.float64() if kind == "f" else pa.int64(), column.astype(np.float64 if kind == "f" else np.int64))
+    if kind == "f":
+        return plain_array(pa.float64(), column.astype(np.float64, copy=False))
+    return plain_array(pa.int64(), column.astype(np.int64, copy=False))
 
 
 def plain_array(kind: pa.DataType, values: np.ndarray, valid: np.ndarray | None = None, length: int | None = None) -> pa.Array:

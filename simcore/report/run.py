@@ -150,9 +150,11 @@ class Run:
         from rich.table import Table
 
         table = Table(show_header=False, box=None, pad_edge=False)
+        asset = tearsheet.quote_unit(self.recording)
         for key in HEADLINE:
             metric = BY_KEY[key]
-            table.add_row(metric.label, f"[bold]{figure(self.metrics[key], metric.unit)}[/bold]")
+            unit = f" {asset}" if metric.unit == "money" else ""
+            table.add_row(metric.label, f"[bold]{figure(self.metrics[key], metric.unit)}[/bold]{escape_markup(unit)}")
         table.add_row("Books", "balanced" if self.checks["ledger_balanced"] else "[red]do not balance[/red]")
         table.add_row("Speed", f"{self.recording.speed['events_per_s']:,.0f} events a second")
         table.add_row("Digest", self.digest[:16])

@@ -32,7 +32,7 @@
     const sync = { key: "equity", setSeries: false };
     const axis = { stroke: css("--soft"), grid: { stroke: css("--faint"), width: 1 }, ticks: { stroke: css("--faint") } };
     return new uPlot({
-      width: place.clientWidth, height, padding: [8, 8, title === "last" ? 0 : 8, 0],
+      width: place.clientWidth, height, padding: [8, 36, title === "last" ? 0 : 8, 0],
       tzDate: (t) => uPlot.tzDate(new Date(t * 1000), "Etc/UTC"),
       cursor: { sync, points: { size: 6 }, drag: { x: true, y: false } }, legend: { live: true },
       scales: { x: { time: true } },
