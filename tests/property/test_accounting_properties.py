@@ -53,7 +53,7 @@ histories = st.tuples(st.sampled_from(SCALES), st.lists(events, min_size=1, max_
 def scaled(scale, qty, price):
     """Spread drawn numbers from 1 to a million over the quantities and prices of a scale."""
     _unit, largest_qty, largest_price = scale
-    return max(1, qty * largest_qty // 10**6), max(1, price * largest_price // 10**6)
+    return qty * largest_qty // 10**6 + qty % 7 + 1, price * largest_price // 10**6 + price % 7 + 1
 
 
 class World:
@@ -252,6 +252,12 @@ def test_p30_products_beyond_64_bits_are_divided_exactly(numbers):
 def test_a_divisor_must_be_positive(divisor):
     with pytest.raises(ValueError, match="divisor must be positive"):
         mul_div_floor_nb(6, 4, divisor)
+
+
+@settings(max_examples=1000)
+@given(st.integers(0, 10**17), st.integers(-100_000, 10_000_000))
+def test_fees_and_rebates_are_cut_at_eight_places(notional, rate_e8):
+    assert fee_e8_nb(notional, rate_e8) == oracle.fee(notional, rate_e8)
 
 
 @settings(max_examples=1000)
