@@ -128,7 +128,7 @@ def tradable_nav_nb(account):
 @kernel
 def cap_usd_nb(limit_pct, tradable):
     """Return a cap in quote units; where nothing is tradable even an open limit leaves nothing."""
-    return 0.0 if tradable <= 0.0 and limit_pct >= 0.0 else limit_pct * tradable
+    return 0.0 if tradable <= 0.0 and limit_pct >= 0.0 else float(limit_pct) * tradable
 
 
 @kernel
@@ -238,7 +238,7 @@ def check_quantity_nb(intent, qty_lots, checks):
     step, low, high = intent["step_lots"], intent["min_qty_lots"], intent["max_qty_lots"]
     if step > 0 and qty_lots % step != 0:
         checks[Veto.QTY_FILTER, 0] = float(qty_lots)
-        checks[Veto.QTY_FILTER, 1] = float(qty_lots - qty_lots % step)
+        checks[Veto.QTY_FILTER, 1] = float(qty_lots) - float(qty_lots % step)
         return 1 << Veto.QTY_FILTER
     if qty_lots < low or qty_lots < 1 or step < 1:
         return at_least_nb(checks, Veto.QTY_FILTER, float(qty_lots), float(low) if low > qty_lots else float(qty_lots) + 1.0)
@@ -324,15 +324,18 @@ def headroom_usd_nb(intent, account, limits):
     usd, clamp = tighter_nb(math.inf, Clamp.NONE, float(limits["max_order_notional"]), Clamp.ORDER_NOTIONAL)
     usd, clamp = tighter_nb(usd, clamp, cap_usd_nb(limits["max_trade_nav_pct"], tradable), Clamp.TRADE_NAV)
     usd, clamp = tighter_nb(usd, clamp, cap_usd_nb(limits["max_symbol_nav_pct"], tradable) - symbol, Clamp.SYMBOL_NAV)
-    usd, clamp = tighter_nb(usd, clamp, cap_usd_nb(limits["max_tier_nav_pct"], tradable) - intent["tier_gross"], Clamp.TIER_NAV)
-    usd, clamp = tighter_nb(usd, clamp, cap_usd_nb(limits["max_strategy_nav_pct"], tradable) - intent["strategy_gross"], Clamp.STRATEGY_NAV)
+    usd, clamp = tighter_nb(
+        usd, clamp, cap_usd_nb(limits["max_tier_nav_pct"], tradable) - float(intent["tier_gross"]), Clamp.TIER_NAV
+    )
+    room = cap_usd_nb(limits["max_strategy_nav_pct"], tradable) - float(intent["strategy_gross"])
+    usd, clamp = tighter_nb(usd, clamp, room, Clamp.STRATEGY_NAV)
     usd, clamp = tighter_nb(usd, clamp, cap_usd_nb(limits["max_gross_nav_pct"], tradable) - gross, Clamp.GROSS_NAV)
     net, net_cap = float(intent["net"]), cap_usd_nb(limits["max_net_nav_pct"], tradable)
     room = net_cap - float(intent["side"]) * net if abs(net) <= net_cap else 0.0
     usd, clamp = tighter_nb(usd, clamp, room, Clamp.NET_NAV)
     usd, clamp = tighter_nb(usd, clamp, leverage * nav - symbol, Clamp.LEVERAGE)
-    usd, clamp = tighter_nb(usd, clamp, limits["max_leverage"] * nav - gross, Clamp.LEVERAGE)
-    free = free_margin_nb(account) - limits["min_free_margin_pct"] * nav
+    usd, clamp = tighter_nb(usd, clamp, float(limits["max_leverage"]) * nav - gross, Clamp.LEVERAGE)
+    free = free_margin_nb(account) - float(limits["min_free_margin_pct"]) * nav
     usd, clamp = tighter_nb(usd, clamp, spread_over_nb(free, cost_share_nb(intent)), Clamp.FREE_MARGIN)
     floor = float(limits["min_liquidation_distance_pct"])
     cushion = nav - float(account["maintenance_margin"]) - floor * gross

@@ -58,10 +58,10 @@ def suggest_gross_usd_nb(sizing, signal, market, policy, account, price):
         if market["sigma_day"] > 0.0:
             share = float(sizing["fraction"]) * float(sizing["target_sigma_day"]) / float(market["sigma_day"])
     elif method == SizeMethod.RISK_PER_TRADE:
-        nearest = float(sizing["min_stop_bps"]) * BPS * price
+        nearest = float(sizing["min_stop_bps"]) * BPS * float(price)
         stop = float(signal["stop_distance"])
         if stop > 0.0 and nearest >= 0.0:
-            share = float(sizing["risk_per_trade_pct"]) * price / (stop if stop > nearest else nearest)
+            share = float(sizing["risk_per_trade_pct"]) * float(price) / (stop if stop > nearest else nearest)
     elif method == SizeMethod.CAPPED_KELLY:
         if sizing["kelly_edge"] > 0.0 and sizing["kelly_variance"] > 0.0:
             share = float(sizing["kelly_fraction"]) * float(sizing["kelly_edge"]) / float(sizing["kelly_variance"])
@@ -127,7 +127,7 @@ def size_lots_nb(intent, account, limits, gross_usd, volume_day_base, max_partic
         return 0, NO_RISK_INPUT
     if least == 0:
         return 0, BELOW_MINIMUM
-    most_lots = max_participation_pct * volume_day_base / step_size if step_size > 0.0 else math.nan
+    most_lots = float(max_participation_pct) * float(volume_day_base) / step_size if step_size > 0.0 else math.nan
     room, _ = headroom_usd_nb(intent, account, limits)
     guess = (room if room < gross_usd else gross_usd) / one
     low, high = 0, min(intent["max_qty_lots"] // step, MOST_STEPS) + 1
