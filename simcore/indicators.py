@@ -24,6 +24,7 @@ HEADER = 12
 DATA_PER_VALUE = 2
 
 NAN = math.nan
+INFINITY = math.inf
 # Below this share of the largest sum since the last fresh one, rounding has eaten too much: sum again.
 CANCELLED = 1e-4
 
@@ -43,7 +44,7 @@ def lagged(memory, base, x):
     left = NAN
     if memory[base + SEEN] > n:
         left = memory[cell]
-    if x - x == 0.0:
+    if abs(x) < INFINITY:
         memory[cell] = x
     else:
         memory[cell] = NAN
@@ -99,7 +100,7 @@ def _add_nb(memory, base, x):
         _recentre_nb(memory, base)
         return
     d = x - memory[base + CENTRE]
-    if d - d == 0.0:
+    if abs(d) < INFINITY:
         memory[base + TOTAL] += d
         memory[base + SQUARES] += d * d
     d = left - memory[base + CENTRE]
@@ -178,7 +179,7 @@ def _queue_nb(memory, base, x, sign):
     if length > 0 and memory[data + n + head] <= seen - n:
         head = (head + 1) % n
         length -= 1
-    if x - x == 0.0:
+    if abs(x) < INFINITY:
         while length > 0:
             stamp = memory[data + n + (head + length - 1) % n]
             if sign * memory[data + int(stamp - 1.0) % n] > sign * x:
@@ -249,11 +250,11 @@ def atr(memory, base, high, low, close):
     """Add a bar and return Wilder's average true range over n bars: their mean at first, smoothed by 1/n from then on."""
     previous = memory[base + CENTRE] if memory[base + LENGTH] > 0.0 else NAN
     span = true_range(high, low, previous)
-    if close - close == 0.0:
+    if abs(close) < INFINITY:
         memory[base + CENTRE] = close
         memory[base + LENGTH] = 1.0
     n = memory[base + SIZE]
-    if span - span == 0.0:
+    if abs(span) < INFINITY:
         memory[base + SEEN] += 1.0
         if memory[base + SEEN] <= n:
             memory[base + TOTAL] += span / n
@@ -266,7 +267,7 @@ def atr(memory, base, high, low, close):
 def rsi(memory, base, x):
     """Add `x` and return Wilder's relative strength index over n changes, 0 to 100; 50 where nothing moved."""
     n = memory[base + SIZE]
-    if x - x == 0.0:
+    if abs(x) < INFINITY:
         if memory[base + LENGTH] > 0.0:
             change = x - memory[base + CENTRE]
             gain = max(change, 0.0)

@@ -127,6 +127,9 @@ class _Trial:
         where = first_difference(self.reference.signals, again.signals)
         if where is None and not same_numbers(self.reference.memory, again.memory):
             where = (self.steps - 1, 0)
+        if where is None and self.compiles:
+            twice = [self.drive(History(self.before.copy(), self.history.symbols), True, self.few).signals for _ in range(2)]
+            where = first_difference(*twice)
         if where is not None:
             self.against(f"does not repeat itself: run twice on the same data, it differs first on {self.bar(*where)}. "
                          f"Keep what lasts in memory, and use no clock, file or random source.")  # fmt: skip

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numba
-import numpy as np
 from numba.core.errors import NumbaError
 
 from simcore.domain.errors import StrategyError, did_you_mean
@@ -56,8 +55,7 @@ def try_out(strategy: Strategy) -> None:
     from simcore.strategy.drive import random_walk, run
 
     symbols = TRIAL_SYMBOLS if strategy.on == "cross" else 1
-    with np.errstate(divide="raise", invalid="raise", over="ignore", under="ignore"):
-        run(strategy, random_walk(symbols, TRIAL_BARS), interpreted=True)
+    run(strategy, random_walk(symbols, TRIAL_BARS), interpreted=True)
 
 
 def trouble(strategy: Strategy, error: BaseException) -> StrategyError:
@@ -65,13 +63,13 @@ def trouble(strategy: Strategy, error: BaseException) -> StrategyError:
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if f.filename == strategy.file] or [f for f in frames if "simcore/strategy" not in f.filename]
     line = own[-1].lineno if own else strategy.line
-    text = str(error).strip("'\"") or type(error).__name__
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     what = f"{type(error).__name__}: {text}"
     hint = "Run with --interpreted to stop there with a debugger."
     unknown = re.search(r"no field of name (\S+)", text)
     if unknown:
         what, hint = f"a record has no field '{unknown[1]}'.", did_you_mean(unknown[1], {*MARKET_FIELDS, *SIGNAL_FIELDS})
-    elif isinstance(error, ZeroDivisionError | FloatingPointError):
+    elif isinstance(error, ZeroDivisionError) or (isinstance(error, FloatingPointError) and "divide" in text):
         what, hint = "it divides by zero.", "Guard the division: compiled code stops the run there."
     elif isinstance(error, NameError) and error.name:
         near = did_you_mean(error.name, own_names(strategy))
@@ -104,7 +102,7 @@ CAUSES = (
     ),
     (
         r"Cannot unify ([^\n]+?) and ([^\n]+?) for '([^']+?)(?:\.\d+)?'",
-        "'{2}' is once {0}, once {1}.",
+        "{2} is once {0}, once {1}.",
         "Give it one type: start it as a float, like 0.0.",
     ),
     (
@@ -124,19 +122,30 @@ CAUSES = (
 def explain(strategy: Strategy, error: BaseException) -> str:
     """Return a compiler's error as file and line, source, cause and fix: at most five lines."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", f"{type(error).__name__}: {error}")
+    text = re.sub(r"Literal\[(\w+)\]\([^)]*\)", r"\1", text)
     lines = [int(n) for n in re.findall(rf'File "{re.escape(strategy.file)}", line (\d+)', text)]
     lines += [int(n) for n in re.findall(rf'File "[^"]*{re.escape(Path(strategy.file).name)}", line (\d+)', text)]
+    lines += [int(n) for n in re.findall(rf"{re.escape(strategy.file)} \((\d+)\)", text)]
     line = lines[-1] if lines else (getattr(getattr(error, "loc", None), "line", None) or strategy.line)
     cause, fix = _first_line(text), "Run it with --interpreted to see it work step by step."
+    if not isinstance(error, NumbaError):
+        fix = "If this is no mistake in the strategy, run it with --interpreted and report it."
     for pattern, what, advice in CAUSES:
         match = re.search(pattern, text, re.DOTALL)
         if match:
-            cause, fix = what.format(*(g or "" for g in match.groups())), advice
+            cause, fix = what.format(*_told(match)), advice
             break
-    if not isinstance(error, NumbaError) and not isinstance(error, KeyError):
-        fix = "If this is no mistake in the strategy, run it with --interpreted and report it."
     head = f"{shown(strategy.file)}:{line}: {strategy.name} does not compile: {cause}"
     return f"{head}\n  {_source_line(strategy, line)}\n  {fix}"
+
+
+def _told(match: re.Match[str]) -> list[str]:
+    """Return what the compiler named, types in a fixed order and its own temporaries without their numbers."""
+    groups = [g or "" for g in match.groups()]
+    if len(groups) == 3:
+        groups[:2] = sorted(groups[:2])
+        groups[2] = "a value" if groups[2].startswith("$") else f"'{groups[2]}'"
+    return groups
 
 
 def _first_line(text: str) -> str:

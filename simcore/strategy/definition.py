@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,15 @@ class Strategy:
     """A decorated strategy function with its parameters, memory and warm-up.
 
     `python` is the rewritten function uncompiled, `compiled` the same with the signature of `simcore.strategy.abi`; both
-    take (market, position, memory, param_base, memory_base[, memory_stride], signal[, n]).
+    take (market, position, memory, param_base, memory_base[, memory_stride], signal[, n]). `source_hash` is the sha256 of the
+    strategy's file and of the author's modules it imports, as they were when the strategy was defined.
     """
 
     def __init__(
         self, function: Callable[..., Any], on: str, params: Mapping[str, float], layout: Layout, warmup: int | str
     ) -> None:
+        if not isinstance(function, FunctionType):
+            raise StrategyError(f"@strategy(...) stands above {function!r}. Put it right above one plain `def`.")
         code = function.__code__
         self.name: str = function.__name__
         self.on = on
@@ -39,6 +43,7 @@ class Strategy:
         self._warmup = warmup
         self._check_declaration()
         self.python, self.fed = rewrite(function, on, self.params, layout, shown(self.file))
+        self.source_hash: str = self._hash_sources()
         self.__doc__ = function.__doc__
         self.__name__ = self.name
 
@@ -80,9 +85,7 @@ class Strategy:
         declared = values[self._warmup] if isinstance(self._warmup, str) else self._warmup
         return max([math.ceil(declared), *self.layout.sizes(values)])
 
-    @property
-    def source_hash(self) -> str:
-        """The sha256 of the strategy's file and of the modules beside it that it imports."""
+    def _hash_sources(self) -> str:
         digest = hashlib.sha256()
         for path in strategy_sources(self.file):
             digest.update(path.name.encode())

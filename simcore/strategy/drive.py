@@ -129,10 +129,14 @@ def run(
     signal["strength"] = 1.0
     function = strategy.python if interpreted else strategy.compiled
     drive = _driver(strategy.on, interpreted)
+    wrong = "raise" if interpreted or function is strategy.python else "ignore"  # as compiled code does
     try:
-        drive(function, rows, position, memory, 0, len(values), len(block), signal, out)
-    except Exception as error:  # the author's own code raised: say where
-        raise trouble(strategy, error) from error
+        with np.errstate(divide=wrong, invalid=wrong, over="ignore", under="ignore"):
+            drive(function, rows, position, memory, 0, len(values), len(block), signal, out)
+    except Exception as error:  # noqa: BLE001 - the author's own code raised: say where, which compiled code cannot
+        if not interpreted:
+            run(strategy, history, params, interpreted=True, steps=steps)
+        raise trouble(strategy, error) from None
     return Drive(out, memory)
 
 

@@ -89,15 +89,13 @@ def _load_file(path: Path) -> ModuleType:
     known = sys.modules.get(name)
     if known is not None and getattr(known, "__simcore_sources__", None) == sources:
         return known
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    module.__dict__["__simcore_sources__"] = sources
+    module = ModuleType(name)
+    module.__dict__.update({"__file__": str(path), "__simcore_sources__": sources})
     sys.modules[name] = module
     helpers_cache = cache_root() / "strategies" / f"{path.stem}-helpers-{sources[:16]}"
     try:
         with _beside(path.parent), _numba_cache(helpers_cache):
-            spec.loader.exec_module(module)
+            exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)  # no .pyc to go stale
     except StrategyError:
         del sys.modules[name]
         raise

@@ -8,6 +8,7 @@ flat array and the place of its header. A wrong name is an error here, before an
 from __future__ import annotations
 
 import ast
+import inspect
 import linecache
 from collections.abc import Callable, Iterable
 from types import CodeType, FunctionType
@@ -17,6 +18,7 @@ from simcore import indicators
 from simcore.domain.errors import StrategyError, did_you_mean
 from simcore.domain.records import MARKET, SIGNAL, SLEEVE
 from simcore.strategy.memory import Layout
+from simcore.strategy.sources import shown
 
 MARKET_FIELDS = MARKET.names or ()
 SIGNAL_FIELDS = SIGNAL.names or ()
@@ -35,6 +37,7 @@ READERS = {"value_ago"}
 def find_function(function: Callable[..., Any]) -> ast.FunctionDef:
     """Return the syntax tree of `function` with the line numbers of its file."""
     code = function.__code__
+    linecache.checkcache(code.co_filename)
     lines = linecache.getlines(code.co_filename, function.__globals__)
     if not lines:
         raise StrategyError(f"{function.__name__}: its source is not readable. Write the strategy in a .py file.")
@@ -43,7 +46,7 @@ def find_function(function: Callable[..., Any]) -> ast.FunctionDef:
             first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
             if code.co_firstlineno in (first, node.lineno):
                 return node
-    raise StrategyError(f"{code.co_filename}:{code.co_firstlineno}: '{function.__name__}' must be a plain `def` function.")
+    raise StrategyError(f"{shown(code.co_filename)}:{code.co_firstlineno}: '{function.__name__}' must be a plain `def` function.")
 
 
 def rewrite(
@@ -131,6 +134,11 @@ class _Rewriter(ast.NodeTransformer):
                 return ast.copy_location(ast.Call(self.visit(node.func), [flat, place, *rest], keywords), node)
         return self.generic_visit(node)
 
+    def visit_Return(self, node: ast.Return) -> ast.AST:
+        if node.value is not None and not (isinstance(node.value, ast.Constant) and node.value.value is None):
+            raise self.wrong(node, "it returns a value, which nobody reads: write the wish into signal['side'].")
+        return node
+
     def visit_Name(self, node: ast.Name) -> ast.AST:
         if node.id in ("params", "memory"):
             example = self._spelling(node.id)
@@ -199,7 +207,13 @@ class _Rewriter(ast.NodeTransformer):
         """Refuse a second call that would add a second value a bar to the same window."""
         called = node.func.id if isinstance(node.func, ast.Name) else ""
         known = self.function.__globals__.get(called)
-        if called in READERS or known is not getattr(indicators, called, object()):
+        if known is None or known is not getattr(indicators, called, None):
+            return
+        wanted = inspect.getfullargspec(getattr(known, "py_func", known)).args[2:]
+        if len(node.args) - 1 != len(wanted) or node.keywords:
+            takes = ", ".join([f"{self._spelling('memory', name)}", *wanted])
+            raise self.wrong(node, f"{called} is called with other arguments than it takes: {called}({takes}).")
+        if called in READERS:
             return
         if name in self.fed:
             raise self.wrong(

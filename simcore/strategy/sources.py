@@ -34,11 +34,12 @@ def strategy_sources(file: str | Path) -> list[Path]:
         path = todo.pop()
         if path not in found:
             found.append(path)
-            todo += [p for name in _imported(path) if (p := _author_file(name, path.parent)) is not None]
+            todo += [p for name in _imported(path, path.stat().st_mtime_ns) if (p := _author_file(name, path.parent)) is not None]
     return [found[0], *sorted(found[1:])]
 
 
-def _imported(path: Path) -> list[str]:
+@cache
+def _imported(path: Path, _modified_ns: int) -> list[str]:
     names: list[str] = []
     for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
         if isinstance(node, ast.Import):
