@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from simcore.domain.enums import LedgerKind, Screen, Veto
+from simcore.domain.enums import LedgerKind, Purpose, Screen, Veto
 from simcore.report import checks, frames
 from simcore.report.run import Run, write_whole
 from simcore.report.words import duration, figure, money
@@ -72,6 +72,18 @@ def test_orders_meet_their_fills(run: Run) -> None:
     assert orders.loc[fills.index, "average_price"].to_numpy() == pytest.approx(fills["price"].to_numpy())
     assert orders["commission"].sum() == pytest.approx(run.metrics["fees"])
     assert orders["end_time"].notna().all() and orders["reject_reason"].isna().all()
+
+
+def test_an_attached_stop_that_filled_is_an_order_too() -> None:
+    recording = fake_recording()
+    ledger = recording.ledger
+    stop = ledger["order_id"][(ledger["kind"] == LedgerKind.FILL) & (ledger["code"] == Purpose.STOP)][0]
+    asked = ledger[(ledger["order_id"] != stop) | (ledger["kind"] == LedgerKind.FILL)]
+    orders = Run(replace(recording, ledger=asked)).orders.set_index("order_id")
+    assert len(orders) == len(Run(recording).orders) and orders.index.is_unique
+    row = orders.loc[stop]
+    assert (row["type"], row["purpose"], row["status"], row["filled"]) == ("stop_market", "stop", "filled", row["size"])
+    assert pd.isna(row["time_in_force"]) and np.isnan(row["price"])
 
 
 def test_an_order_that_was_refused_or_taken_back_says_so() -> None:
@@ -138,8 +150,16 @@ def test_books_that_balance_but_disagree_with_the_fills_are_unbalanced() -> None
     wrong["fees_e8"] += 1
     wrong["wallet_e8"] -= 1
     found = replace(recording, account=wrong, venue_account=wrong.copy())
-    assert {name: value for name, value in checks.books_of(found).items() if value} == {"fills_fees": -1}
+    assert {name: value for name, value in checks.books_of(found).items() if value} == {"fills_fees": -1, "trades_fees": -1}
     assert Run(found).checks["ledger_balanced"] is False
+
+
+def test_a_trade_that_was_lost_is_noticed_when_everything_is_closed() -> None:
+    recording = fake_recording()
+    found = replace(recording, trades=recording.trades[1:])
+    assert checks.books_of(found)["trades_realised"] == -int(recording.trades["gross_e8"][0])
+    fills = recording.ledger[recording.ledger["kind"] == LedgerKind.FILL]
+    assert checks.all_closed(fills) and not checks.all_closed(fills[1:])
 
 
 def test_the_summary_has_exactly_the_promised_keys(run: Run) -> None:

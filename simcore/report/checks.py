@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simcore.domain.enums import LedgerKind, Screen, Veto
+from simcore.domain.records import MAX_STRATEGIES, MAX_SYMBOLS
 from simcore.report.tables import E8
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ def imbalance_e8(account: np.void) -> int:
 def books_of(recording: Recording) -> dict[str, Any]:
     """Return every comparison of the books with its difference in 1e-8 quote units; 0 everywhere is balanced.
 
-    `fills_*` compare the ledger's rows with the account. A liquidation closes positions and charges a fee outside the
-    orders the core sent and floors the wallet at zero, so those two lines are left out of a liquidated run.
+    `fills_*` and `ledger_*` compare the ledger's rows with the account, `trades_*` the closed trades, which is possible where
+    every position was closed. A liquidation closes positions and charges a fee outside the orders the core sent and
+    floors the wallet at zero, so these are left out of a liquidated run.
     """
     account, venue = recording.account, recording.venue_account
     differences: dict[str, Any] = {
@@ -40,7 +42,18 @@ def books_of(recording: Recording) -> dict[str, Any]:
         differences["fills_fees"] = e8_sum(fills["value"]) - int(account["fees_e8"])
         fundings = ledger[ledger["kind"] == LedgerKind.FUNDING]
         differences["ledger_funding"] = e8_sum(fundings["value"]) - int(account["funding_e8"])
+        if all_closed(fills):
+            trades = recording.trades
+            differences["trades_realised"] = int(trades["gross_e8"].sum()) - int(account["realised_e8"])
+            differences["trades_fees"] = int(trades["fees_e8"].sum()) - int(account["fees_e8"])
     return differences
+
+
+def all_closed(fills: np.ndarray) -> bool:
+    """Return whether every strategy's quantity in every symbol came back to zero by its fills."""
+    held = np.zeros((MAX_STRATEGIES, MAX_SYMBOLS), dtype=np.int64)
+    np.add.at(held, (fills["strategy"], fills["symbol"]), fills["side"] * fills["qty_lots"])
+    return not held.any()
 
 
 def e8_sum(amounts: np.ndarray) -> int:

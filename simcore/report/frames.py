@@ -160,10 +160,10 @@ def fills_columns(recording: Recording) -> Columns:
 
 
 def orders_columns(recording: Recording) -> Columns:
-    """Return one row an order asked of the venue, with what became of it."""
-    rows = of_kind(recording, LedgerKind.REQUEST)
+    """Return one row an order, with what became of it: those asked of the venue, and attached stops and targets that filled."""
     ends = of_kind(recording, LedgerKind.REJECTED, LedgerKind.CANCELED, LedgerKind.EXPIRED)
     fills = of_kind(recording, LedgerKind.FILL)
+    rows = with_attached(of_kind(recording, LedgerKind.REQUEST), fills)
     ids = rows["order_id"]
     lots = gather_sum(ids, fills["order_id"], fills["qty_lots"])
     worth = gather_sum(ids, fills["order_id"], fills["qty_lots"] * fills["price_ticks"].astype(np.float64))
@@ -189,6 +189,23 @@ def orders_columns(recording: Recording) -> Columns:
         "status": order_status(lots, rows["qty_lots"], end_kind),
         "reject_reason": enum_names(np.where(end_kind == LedgerKind.REJECTED, end_code, 1), RejectCode),
     }
+
+
+def with_attached(requests: np.ndarray, fills: np.ndarray) -> np.ndarray:
+    """Return the requests, and one like row for each order that filled without one: stops, targets and liquidations."""
+    _, first, lots = np.unique(fills["order_id"], return_index=True, return_inverse=True)
+    attached = fills[first]
+    attached["qty_lots"] = np.bincount(lots, fills["qty_lots"], len(first)).astype(np.int64)
+    attached["price_ticks"] = 0
+    attached["x0"], attached["x1"] = -1.0, attached["code"]
+    attached["code"] = np.select(
+        [attached["code"] == Purpose.STOP, attached["code"] == Purpose.TARGET],
+        [OrderType.STOP_MARKET.value, OrderType.TAKE_PROFIT.value],
+        OrderType.MARKET.value,
+    )
+    both = np.concatenate([requests, attached[~np.isin(attached["order_id"], requests["order_id"])]])
+    ordered: np.ndarray = both[np.argsort(both["ts_ns"], kind="stable")]
+    return ordered
 
 
 def order_status(filled: np.ndarray, wanted: np.ndarray, end_kind: np.ndarray) -> Names:

@@ -179,13 +179,14 @@ def cost_metrics(recording: Recording) -> dict[str, Any]:
     traded = float(totals["traded_usd"])
     fees = int(account["fees_e8"]) / E8
     slippage = finite(totals["slippage_usd"])
+    spread_known = totals["spread_usd"] > 0 or not totals["taker_fills"]
     return {
         "gross_pnl": int(account["realised_e8"]) / E8,
         "fees": fees,
         "funding": int(account["funding_e8"]) / E8,
         "unrealised": finite(recording.equity["upnl"][-1]) if len(recording.equity) else NAN,
         "slippage": slippage,
-        "spread_cost": finite(totals["spread_usd"]),
+        "spread_cost": finite(totals["spread_usd"]) if spread_known else NAN,
         "traded": finite(traded),
         "fees_bps": ratio(fees * 10_000.0, traded),
         "slippage_bps": ratio(slippage * 10_000.0, traded),
