@@ -25,15 +25,36 @@ from simcore.domain.errors import DataError
 
 KLINES, MARKS, FUNDINGS = "klines", "markPriceKlines", "fundingRate"
 PRICES = ("open", "high", "low", "close")
-FULL = ("open_time", *PRICES, "volume", "close_time", "quote_volume", "count", "taker_buy_volume", "taker_buy_quote_volume", "ignore")
+FULL = (
+    "open_time",
+    *PRICES,
+    "volume",
+    "close_time",
+    "quote_volume",
+    "count",
+    "taker_buy_volume",
+    "taker_buy_quote_volume",
+    "ignore",
+)
 LAYOUTS = {
     KLINES: Layout(("open_time",), (*PRICES, "volume"), (FULL, FULL[:6])),
     MARKS: Layout(("open_time",), PRICES, (FULL, FULL[:6], FULL[:5])),
     FUNDINGS: Layout(
-        ("calc_time",), ("funding_interval_hours", "last_funding_rate"), (("calc_time", "funding_interval_hours", "last_funding_rate"),)
+        ("calc_time",),
+        ("funding_interval_hours", "last_funding_rate"),
+        (("calc_time", "funding_interval_hours", "last_funding_rate"),),
     ),
 }
-OTHER_KINDS = ("aggTrades", "trades", "bookTicker", "bookDepth", "metrics", "indexPriceKlines", "premiumIndexKlines", "liquidationSnapshot")
+OTHER_KINDS = (
+    "aggTrades",
+    "trades",
+    "bookTicker",
+    "bookDepth",
+    "metrics",
+    "indexPriceKlines",
+    "premiumIndexKlines",
+    "liquidationSnapshot",
+)
 SUFFIXES = (".csv.gz", ".csv", ".zip", ".parquet")
 SYMBOL = re.compile(r"[A-Z0-9]{2,30}(_[A-Z0-9]+)?")
 DATE = re.compile(r"\d[\d-]*")
@@ -179,7 +200,8 @@ def _check_grid(parsed: Parsed, times: Ints, step_ns: int, interval: str) -> Non
         jumps = np.diff(np.unique(times))
         if jumps.size >= FEW_ROWS - 1 and int(jumps.min()) > step_ns:
             raise DataError(
-                f"{parsed.path}: all bars lie {interval_name(int(jumps.min()))} or more apart, the name says {interval}. Rename it."
+                f"{parsed.path}: all bars lie {interval_name(int(jumps.min()))} or more apart, "
+                f"the name says {interval}. Rename it."
             )
 
 

@@ -1,9 +1,9 @@
 """A catalog: market data on disk, imported once, checked, and mapped into memory by any number of readers.
 
-    catalog.json                     the manifest; everything else is named after its content and never rewritten
-    truth/<kind>/<interval>/…        one Parquet file (zstd) a series, its sha256 in the metadata
-    prepared/<kind>/<interval>/…     the same series as records, derived and mapped at replay
-    tables/…                         imported exchange filters and leverage brackets, dated
+catalog.json                     the manifest; everything else is named after its content and never rewritten
+truth/<kind>/<interval>/…        one Parquet file (zstd) a series, its sha256 in the metadata
+prepared/<kind>/<interval>/…     the same series as records, derived and mapped at replay
+tables/…                         imported exchange filters and leverage brackets, dated
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from replay_data.archive import SUFFIXES, ArchiveFile, SeriesKey, combine, identify, read_file
+from replay_data.archive import SUFFIXES, ArchiveFile, Series, SeriesKey, combine, identify, read_file
 from replay_data.feed import Feed
 from replay_data.manifest import Manifest, SeriesInfo, read_manifest, write_manifest
 from replay_data.series_store import content_hash, grid_of, map_rows, prepare_series, read_truth, write_series
@@ -114,7 +114,9 @@ class Catalog:
                 return
             stored = map_rows(self.root / info.prepared, info.kind)
             if stored.tobytes() != prepare_series(series, tables).rows.tobytes():
-                yield Problem(str(info.key), f"prepared rows differ from the truth: {info.prepared}. Delete the file and import again")
+                yield Problem(
+                    str(info.key), f"prepared rows differ from the truth: {info.prepared}. Delete the file and import again"
+                )
         except (DataError, OSError, ValueError) as trouble:
             yield Problem(str(info.key), str(trouble))
 
@@ -234,9 +236,9 @@ class _Import:
                 files.append(read_file(path))
             except DataError as trouble:
                 self.refuse(path, str(trouble))
-        stored = read_truth(self.root / old.truth, key)[0] if old and files else None
         if not files:
             return None
+        stored = self.stored(old) if old else None
         combined = combine(files, stored)
         for path, reason in combined.refused:
             self.refuse(path, reason)
@@ -254,6 +256,16 @@ class _Import:
         self.count(info, combined.duplicates, info.rows - (old.rows if old else 0))
         (self.report.unchanged if info == old else self.report.series).append(str(key))
         return None if info == old else info
+
+    def stored(self, info: SeriesInfo) -> Series | None:
+        """Return what the catalog holds of a series; a file that cannot be read is said and given up."""
+        path = self.root / info.truth
+        try:
+            return read_truth(path, info.key)[0]
+        except DataError as trouble:
+            self.refuse(path, str(trouble))
+            path.unlink(missing_ok=True)
+            return None
 
     def count(self, info: SeriesInfo, duplicates: int, rows: int) -> None:
         self.report.rows += rows

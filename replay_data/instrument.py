@@ -20,7 +20,14 @@ NOTIONAL_ROOM = 1 << 62
 MOST_LOTS = 10**12
 
 # Stricter than any bracket table seen: used, with a caveat, for a symbol that no table knows.
-ASSUMED_BRACKETS = ((0.0, 20.0, 0.025), (25e3, 10.0, 0.05), (100e3, 5.0, 0.1), (250e3, 3.0, 0.125), (1e6, 2.0, 0.25), (5e6, 1.0, 0.5))
+ASSUMED_BRACKETS = (
+    (0.0, 20.0, 0.025),
+    (25e3, 10.0, 0.05),
+    (100e3, 5.0, 0.1),
+    (250e3, 3.0, 0.125),
+    (1e6, 2.0, 0.25),
+    (5e6, 1.0, 0.5),
+)
 
 
 @dataclass(frozen=True)

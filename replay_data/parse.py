@@ -80,7 +80,9 @@ def _names(path: Path, fields: Sequence[str], layout: Layout) -> tuple[list[str]
         known = next((names for names in layout.headerless if len(names) == len(fields)), None)
         if known is None:
             sizes = " or ".join(str(len(names)) for names in layout.headerless)
-            raise DataError(f"{path}: row 1: {len(fields)} columns without a header; expected {sizes}: {', '.join(layout.wanted)}.")
+            raise DataError(
+                f"{path}: row 1: {len(fields)} columns without a header; expected {sizes}: {', '.join(layout.wanted)}."
+            )
         return list(known), False
     names = [field.lower().replace(" ", "_") for field in fields]
     missing = [name for name in layout.wanted if name not in names]

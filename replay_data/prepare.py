@@ -182,9 +182,9 @@ class Columns:
 
     def take(self, rows: npt.NDArray[np.int64]) -> Columns:
         """Return these columns with only the given rows, in that order."""
-        return Columns(*(column[rows] for column in self.all()))
+        return Columns(self.open_ns[rows], self.open[rows], self.high[rows], self.low[rows], self.close[rows], self.volume[rows])
 
-    def all(self) -> tuple[npt.NDArray[np.generic], ...]:
+    def all(self) -> tuple[Ints, Floats, Floats, Floats, Floats, Floats]:
         return self.open_ns, self.open, self.high, self.low, self.close, self.volume
 
 
@@ -205,13 +205,13 @@ def prepare(
     """Return the columns as BAR rows with their trailing-day figures.
 
     Prices and volumes are rounded to the nearest tick and lot; what did not lie on them is counted. The rows go into
-    `out` where it is given. `where` opens every complaint, so it should name the symbol and its source. Raises DataError for rows that are not strictly rising in
-    time, prices that are not positive and finite, highs below lows, negative volumes, and numbers without headroom.
+    `out` where it is given. `where` opens every complaint, so it should name the symbol and its source. Raises DataError
+    for rows that are not strictly rising in time, prices that are not positive and finite, highs below lows, negative
+    volumes, and numbers without headroom.
     """
     bars = np.empty(columns.open_ns.size, BAR) if out is None else out
     tally = np.zeros(2, np.int64)
-    scales = 1.0 / tick_size, 1.0 / step_size
-    problem, row = quantise_nb(*columns.all(), *scales, bars, tally)
+    problem, row = quantise_nb(*columns.all(), 1.0 / tick_size, 1.0 / step_size, bars, tally)
     if problem != FINE:
         raise DataError(f"{where}: {explain(columns, int(problem), int(row), tick_size, step_size)}")
     fill_day(bars, interval_ns, step_size)
@@ -242,8 +242,10 @@ def explain(columns: Columns, problem: int, row: int, tick_size: float, step_siz
     if problem == NOT_RISING:
         return f"{when} does not come after the bar before it. Sort the rows and drop duplicates."
     if problem == BAD_PRICE:
-        name = next((n for n, price in named.items() if not price > 0.0), "low")
-        return f"{when}: {name} is {named[name]:.10g}; a price must be a positive number of at least one tick ({tick_size:.10g})."
+        name = next((n for n, price in named.items() if not price > 0.0), None)
+        if name is None:
+            return f"{when}: low {named['low']:.10g} rounds to 0 ticks of {tick_size:.10g}. Pass a finer tick_size."
+        return f"{when}: {name} is {named[name]:.10g}; a price must be a positive number."
     if problem == BAD_RANGE:
         if named["high"] < named["low"]:
             return f"{when}: high {named['high']:.10g} is below low {named['low']:.10g}."

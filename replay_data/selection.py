@@ -87,7 +87,9 @@ def choose_bars(manifest: Manifest, symbol: str, window: Window) -> SeriesInfo |
 def no_bars(manifest: Manifest, symbol: str | None, window: Window) -> str:
     """Return the complaint about a window without bars: what was asked, what is covered."""
     asked = interval_name(window.length_ns)
-    span = "at all" if (window.start_ns, window.end_ns) == ALWAYS else f"between {_edge(window.start_ns)} and {_edge(window.end_ns)}"
+    span = (
+        "at all" if (window.start_ns, window.end_ns) == ALWAYS else f"between {_edge(window.start_ns)} and {_edge(window.end_ns)}"
+    )
     infos = [info for info in manifest.series if info.kind == KLINES and symbol in (None, info.symbol)]
     if symbol is None:
         infos = sorted(infos, key=lambda info: -info.rows)[:3]
@@ -162,9 +164,14 @@ def _inside(catalog: Catalog, info: SeriesInfo | None, own: Window, layout: np.d
 def _notes(source: SeriesInfo, own: Window, marks: np.ndarray, funding: np.ndarray) -> tuple[str, ...]:
     notes = []
     if interval_ns(source.interval) != own.length_ns:
-        notes.append(f"{source.symbol}: {interval_name(own.length_ns)} bars put together from {source.interval} bars, complete ones only")
+        notes.append(
+            f"{source.symbol}: {interval_name(own.length_ns)} bars put together from {source.interval} bars, complete ones only"
+        )
     if source.off_tick_prices:
-        notes.append(f"{source.symbol}: {source.off_tick_prices} prices off the tick in the {source.interval} series, rounded to the nearest")
+        notes.append(
+            f"{source.symbol}: {source.off_tick_prices} prices off the tick in the {source.interval} series, "
+            f"rounded to the nearest"
+        )
     if source.off_step_volumes:
         notes.append(f"{source.symbol}: {source.off_step_volumes} volumes off the step, rounded to the nearest")
     for noun, rows in (("mark prices", marks), ("funding", funding)):

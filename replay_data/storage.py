@@ -29,12 +29,18 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
     except OSError as trouble:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         reason = trouble.strerror or str(trouble)
-        raise DataError(f"{path}: not written ({reason}); what was there is unchanged. Free some space, then try again.") from trouble
+        raise DataError(
+            f"{path}: not written ({reason}); what was there is unchanged. Free some space, then try again."
+        ) from trouble
+    try:
+        _sync_folder(path.parent)
+    except OSError as trouble:
+        reason = trouble.strerror or str(trouble)
+        raise DataError(f"{path}: written, but the disk did not confirm it ({reason}). Import again to be sure.") from trouble
 
 
 def _sync_folder(folder: Path) -> None:

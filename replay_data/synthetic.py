@@ -94,8 +94,9 @@ class Tape:
     def columns(self) -> Columns:
         """Return float OHLCV columns, each price the nearest float to its decimal number."""
         places = round(-np.log10(self.spec.tick_size))
-        prices = [np.round(ticks * self.spec.tick_size, places) for ticks in (self.open, self.high, self.low, self.close)]
-        return Columns(self.open_ns, *prices, np.round(self.volume * self.spec.step_size, 3))
+        volume = np.round(self.volume * self.spec.step_size, 3)
+        o, h, low, c = (np.round(ticks * self.spec.tick_size, places) for ticks in (self.open, self.high, self.low, self.close))
+        return Columns(self.open_ns, o, h, low, c, volume)
 
     def mark_prices(self) -> tuple[Ints, dict[str, Floats]]:
         """Return hourly mark bars: open times, and open, high, low, close."""

@@ -215,7 +215,9 @@ def read_leverage_brackets(path: Path, data: bytes) -> list[BracketTable]:
     """Return the brackets of a leverageBracket response; its date is the one in the file's name."""
     found = DAY_IN_NAME.search(path.name)
     if found is None:
-        raise DataError(f"{path}: a leverageBracket response carries no date. Put it in the name: um_leverageBracket-20250622.json.")
+        raise DataError(
+            f"{path}: a leverageBracket response carries no date. Put it in the name: um_leverageBracket-20250622.json."
+        )
     try:
         valid = datetime(int(found[1]), int(found[2]), int(found[3]), tzinfo=UTC)
     except ValueError:

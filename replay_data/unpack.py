@@ -8,6 +8,7 @@ import io
 import zipfile
 import zlib
 from pathlib import Path
+from typing import IO
 
 from simcore.domain.errors import DataError
 
@@ -46,7 +47,9 @@ def check_sum(path: Path, packed: bytes) -> None:
     words = beside.read_text(encoding="utf-8", errors="replace").split()
     found = hashlib.sha256(packed).hexdigest()
     if not words or words[0].lower() != found:
-        raise DataError(f"{path}: sha256 is {found[:12]}…, {beside.name} says {words[0][:12] if words else 'nothing'}…. Download again.")
+        raise DataError(
+            f"{path}: sha256 is {found[:12]}…, {beside.name} says {words[0][:12] if words else 'nothing'}…. Download again."
+        )
 
 
 def _limit(packed: int) -> int:
@@ -93,7 +96,7 @@ def _gunzip(path: Path, packed: bytes) -> bytes:
         raise DataError(f"{path}: the gzip file is damaged ({trouble}). Download it again.") from None
 
 
-def _bounded(path: Path, stream: io.BufferedIOBase | zipfile.ZipExtFile | gzip.GzipFile, limit: int) -> bytes:
+def _bounded(path: Path, stream: IO[bytes] | gzip.GzipFile, limit: int) -> bytes:
     data = stream.read(limit + 1)
     if len(data) > limit:
         raise DataError(f"{path}: grows beyond {limit:,} bytes when unpacked, more than {MAX_RATIO} times. Not opened.")
