@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import simcore
 from simcore.strategy import FLAT, LONG, SHORT, Strategy, check_strategy
 from simcore.strategy.check import first_difference
 from simcore.strategy.drive import History, from_columns, random_walk, run
@@ -202,6 +203,20 @@ def test_a_shipped_strategy_passes_the_check_on_the_random_walk(strategy: Strate
     report = check_strategy(strategy, random_walk(5, 1_200, seed=21)).raise_for_problems()
     assert report.wishes > 0
     assert not [n for n in report.notes if "warm-up" in n], "it wishes nothing before it is warm"
+
+
+@pytest.mark.parametrize("strategy", ALL, ids=lambda s: s.name)
+def test_a_shipped_strategy_passes_the_check_on_the_sample_feed(strategy: Strategy, sample_feed: Any) -> None:
+    """The feed is a real replay's input: ticks, hourly marks and funding settlements as they become known."""
+    report = check_strategy(strategy, sample_feed, max_steps=2_500, interpreted_steps=400, cuts=2).raise_for_problems()
+    assert report.symbols == sample_feed.symbols and report.bars == 2_500 * len(report.symbols)
+
+
+def test_the_workspace_strategy_passes_the_check_too() -> None:
+    from simcore.strategy import load_strategy
+
+    mine = load_strategy("my_strategy", "my_strategy", [Path(simcore.__file__).parent / "cli" / "workspace"])
+    assert check_strategy(mine).raise_for_problems().wishes > 0
 
 
 @cache

@@ -76,7 +76,7 @@ def check_strategy(
         `interpreted_steps`, and `cuts` random places after which the data is cut off or replaced.
     A strategy that only runs interpreted is checked interpreted, with a note. Raises StrategyError if it raises itself.
     """
-    history = random_walk(5 if strategy.on == "cross" else 2, 1_000) if bars is None else as_history(bars, tick_size)
+    history = random_walk(5 if strategy.on == "cross" else 2, 1_000) if bars is None else as_history(bars, tick_size, max_steps)
     trial = _Trial(strategy, history, strategy.resolve(params), seed, max_steps, interpreted_steps)
     trial.repeats_itself()
     trial.leaves_inputs_alone()

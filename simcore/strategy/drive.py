@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numba import types
@@ -129,7 +129,9 @@ def run(
     signal["strength"] = 1.0
     function = strategy.python if interpreted else strategy.compiled
     drive = _driver(strategy.on, interpreted)
-    wrong = "raise" if interpreted or function is strategy.python else "ignore"  # as compiled code does
+    wrong: Literal["raise", "ignore"] = (
+        "raise" if interpreted or function is strategy.python else "ignore"
+    )  # as compiled code does
     try:
         with np.errstate(divide=wrong, invalid=wrong, over="ignore", under="ignore"):
             drive(function, rows, position, memory, 0, len(values), len(block), signal, out)

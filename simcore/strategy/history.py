@@ -15,18 +15,22 @@ COLUMNS = ("open", "high", "low", "close", "volume")
 STEP_NS = 3600 * 10**9
 
 
-def as_history(source: Any, tick_size: float = 0.01) -> History:
-    """Return the market rows of a Feed, a frame, a dict of symbol → frame, a BAR array, or a History as it is."""
+def as_history(source: Any, tick_size: float = 0.01, most: int = 20_000) -> History:
+    """Return the market rows of a Feed, a frame, a dict of symbol → frame, a BAR array, or a History as it is.
+
+    At most the first `most` bars of each symbol.
+    """
     if isinstance(source, History):
         return source
     if hasattr(source, "bar_range"):
-        return _of_feed(source)
+        return _of_feed(source, most)
     if isinstance(source, np.ndarray) and source.dtype == BAR:
-        step = _interval(source["open_ns"])
-        return from_columns(["BARS"], [source["open_ns"]], [_of_bars(source, tick_size, 1.0)], [step])
+        bars = source[:most]
+        step = _interval(bars["open_ns"])
+        return from_columns(["BARS"], [bars["open_ns"]], [_of_bars(bars, tick_size, 1.0)], [step])
     frames = source if isinstance(source, Mapping) and not set(COLUMNS) <= {str(k).lower() for k in source} else {"BARS": source}
     names = sorted(str(k) for k in frames)
-    times, columns = zip(*(_of_frame(name, frames[name]) for name in names), strict=True)
+    times, columns = zip(*(_of_frame(name, frames[name], most) for name in names), strict=True)
     return from_columns(names, list(times), list(columns), [_interval(t) for t in times])
 
 
@@ -34,15 +38,15 @@ def _interval(open_ns: np.ndarray) -> int:
     return int(np.diff(open_ns).min()) if len(open_ns) > 1 else STEP_NS
 
 
-def _of_frame(name: str, frame: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _of_frame(name: str, frame: Any, most: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     keys = {str(k).lower(): k for k in frame}
     missing = [c for c in COLUMNS if c not in keys]
     if missing:
         raise DataError(f"{name}: column '{missing[0]}' is missing. A frame needs {', '.join(COLUMNS)}.")
-    data = {c: np.asarray(frame[keys[c]], dtype=np.float64) for c in COLUMNS}
+    data = {c: np.asarray(frame[keys[c]], dtype=np.float64)[:most] for c in COLUMNS}
     index: Any = getattr(frame, "index", None)
     if hasattr(index, "as_unit"):
-        return np.asarray(index.as_unit("ns").asi8, dtype=np.int64), data
+        return np.asarray(index.as_unit("ns").asi8, dtype=np.int64)[:most], data
     return np.arange(len(data["close"]), dtype=np.int64) * STEP_NS, data
 
 
@@ -54,11 +58,11 @@ def _of_bars(bars: np.ndarray, tick_size: float, step_size: float) -> dict[str, 
     return data
 
 
-def _of_feed(feed: Any) -> History:
+def _of_feed(feed: Any, most: int) -> History:
     """Return a feed's bars with the last mark price and funding that were known when each bar closed."""
     times, columns = [], []
     for i in range(len(feed.symbols)):
-        bars = feed.bars[feed.bar_range[i, 0] : feed.bar_range[i, 1]]
+        bars = feed.bars[feed.bar_range[i, 0] : feed.bar_range[i, 1]][:most]
         instrument = feed.instruments[i]
         data = _of_bars(bars, float(instrument["tick_size"]), float(instrument["step_size"]))
         closed = bars["open_ns"] + int(feed.interval_ns[i])

@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,9 +19,10 @@ import numba
 from simcore.domain.errors import StrategyError, did_you_mean
 from simcore.jit import KERNEL_CACHE, KERNEL_HASH, cache_root
 from simcore.strategy.definition import Strategy
-from simcore.strategy.sources import shown, strategy_sources
+from simcore.strategy.sources import PACKAGE, is_authors, shown, strategy_sources
 
 SHIPPED = "strategies"
+SHIPPED_FOLDER = PACKAGE.parent / SHIPPED
 NUMBA: Any = numba.config
 
 
@@ -58,29 +60,29 @@ def _find(module: str, folders: list[Path]) -> Path | None:
 def _load_shipped(module: str, folders: list[Path]) -> ModuleType:
     names = [module] if module.startswith(f"{SHIPPED}.") else [f"{SHIPPED}.{module}", module]
     for name in names:
-        try:
-            found = importlib.util.find_spec(name)
-        except (ImportError, ValueError):
-            found = None
-        if found is not None:
+        if _spec(name) is not None:
             return importlib.import_module(name)
     places = [shown(f) for f in folders] + ["the shipped strategies"]
     hint = did_you_mean(module, _present(folders))
     raise StrategyError(f"there is no strategy file '{module}.py' in {', '.join(places)}. {hint}")
 
 
+def _spec(name: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+
+
 def _present(folders: list[Path]) -> set[str]:
-    shipped = importlib.util.find_spec(SHIPPED)
-    places = [Path(p) for p in (shipped.submodule_search_locations or [])] if shipped else []
-    places += [p for f in folders for p in (f, f / SHIPPED)]
+    places = [SHIPPED_FOLDER, *(p for f in folders for p in (f, f / SHIPPED))]
     return {f.stem for p in places if p.is_dir() for f in p.glob("*.py") if not f.stem.startswith("_")} or {"none"}
 
 
 def _load_file(path: Path) -> ModuleType:
     """Execute a user's file as a module of its own; an unchanged file is executed once a process."""
-    package = sys.modules.get(SHIPPED)
-    if package is not None and path.parent in [Path(p).resolve() for p in package.__path__]:
-        return importlib.import_module(f"{SHIPPED}.{path.stem}")
+    if path.parent == SHIPPED_FOLDER and (shipped := _spec(f"{SHIPPED}.{path.stem}")) and shipped.origin == str(path):
+        return importlib.import_module(shipped.name)
     name = f"user_strategy_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}_{path.stem}"
     try:
         sources = hashlib.sha256(KERNEL_HASH.encode() + b"".join(p.read_bytes() for p in strategy_sources(path))).hexdigest()
@@ -111,7 +113,7 @@ def _beside(folder: Path) -> Iterator[None]:
     own = {p.stem for p in folder.glob("*.py")} - set(sys.stdlib_module_names)
     for name in own & set(sys.modules):
         file = getattr(sys.modules[name], "__file__", None)
-        if file is not None and Path(file).resolve() != (folder / f"{name}.py"):
+        if file is not None and is_authors(Path(file).resolve()) and Path(file).resolve() != folder / f"{name}.py":
             del sys.modules[name]
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()

@@ -59,8 +59,12 @@ def _author_file(name: str, folder: Path) -> Path | None:
     if file is None or not file.endswith(".py") or name.split(".")[0] in sys.stdlib_module_names:
         return None
     path = Path(file).resolve()
-    installed = any(path.is_relative_to(p) for p in _library_folders())
-    return None if installed or path.is_relative_to(PACKAGE) else path
+    return path if is_authors(path) else None
+
+
+def is_authors(path: Path) -> bool:
+    """Say whether a file is the author's own: neither simcore's nor an installed library's."""
+    return not any(path.is_relative_to(p) for p in (PACKAGE, *_library_folders()))
 
 
 @cache
