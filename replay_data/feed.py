@@ -138,11 +138,12 @@ class SymbolRows:
         }
 
 
-def join(rows: Sequence[np.ndarray], layout: np.dtype) -> tuple[np.ndarray, Ints]:
-    """Return the rows of all symbols in one array with each one's range; a single one is not copied."""
+def join(rows: Sequence[np.ndarray], layout: np.dtype, whole: np.ndarray | None = None) -> tuple[np.ndarray, Ints]:
+    """Return the rows of all symbols in one array with each one's range; a single one is not copied, nor a given `whole`."""
     ends = np.cumsum([part.size for part in rows], dtype=np.int64)
     ranges = np.stack([ends - [part.size for part in rows], ends], axis=1).astype(np.int64)
-    whole = rows[0] if len(rows) == 1 else np.concatenate(rows)
+    if whole is None:
+        whole = rows[0] if len(rows) == 1 else np.concatenate(rows)
     return whole.view(layout), ranges
 
 
@@ -156,7 +157,7 @@ def assemble(
 ) -> Feed:
     """Return the feed of `parts`, in order of symbol; `bars` may hold all their bars already, one after the other."""
     parts = sorted(parts, key=lambda part: part.symbol) if bars is None else parts
-    joined, bar_range = join([part.bars for part in parts], BAR)
+    joined, bar_range = join([part.bars for part in parts], BAR, bars)
     marks, mark_range = join([part.marks for part in parts], MARK)
     funding, funding_range = join([part.funding for part in parts], FUNDING)
     filters, filter_range = join([part.contract.filters for part in parts], FILTER)

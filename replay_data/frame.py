@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from replay_data.feed import Feed, SymbolRows, assemble
-from replay_data.instrument import build_contract
+from replay_data.instrument import build_contract, room_ticks
 from replay_data.interval import HOUR_NS, interval_name, interval_ns, iso, stamps_to_ns
-from replay_data.prepare import Columns, find_gaps, guess_step, guess_tick, prepare
+from replay_data.prepare import Columns, count_gaps_nb, guess_step, guess_tick, prepare, shortest_jump_nb
 from replay_data.settle import settle_columns
 from replay_data.tables import shipped_tables
 from simcore.domain.errors import DataError, did_you_mean
@@ -111,7 +111,7 @@ def _bar_columns(table: Any, symbol: str) -> tuple[Columns, list[str]]:
     if any(column.size != open_ns.size for column in values):
         raise DataError(f"{symbol}: columns of different lengths ({open_ns.size} times, {values[0].size} opens).")
     columns = Columns(_frozen(open_ns), *values)
-    if np.all(open_ns[1:] > open_ns[:-1]):
+    if shortest_jump_nb(columns.open_ns) > 0:
         return columns, []
     settled = settle_columns(columns, lambda row: f"row {row}", symbol)
     notes = [f"{symbol}: rows were not in order of time; sorted"] if settled.moved else []
@@ -191,7 +191,7 @@ def _part(
     extra: tuple[Any, Any],
     out: np.ndarray,
 ) -> SymbolRows:
-    length_ns, gap_at, gap_bars = _spacing(symbol, columns.open_ns, interval)
+    length_ns, gaps, gap_bars = _spacing(symbol, columns.open_ns, interval)
     tick, step, notes = _grid(symbol, columns, *sizes)
     made = prepare(columns, length_ns, tick, step, symbol, out)
     if made.off_tick_prices:
@@ -200,7 +200,7 @@ def _part(
         notes.append(f"{symbol}: {made.off_step_volumes} volumes off the step {step:g}, rounded to the nearest")
     window = int(columns.open_ns[0]), int(columns.open_ns[-1]) + length_ns
     brackets = shipped_tables().brackets_at(symbol, window[0])
-    contract = build_contract(symbol, tick, step, length_ns, (), brackets, int(out["high_ticks"].max()))
+    contract = build_contract(symbol, tick, step, length_ns, (), brackets, room_ticks(out, made.top_ticks))
     return SymbolRows(
         symbol,
         length_ns,
@@ -208,27 +208,25 @@ def _part(
         _marks(extra[1], symbol),
         _fundings(extra[0], symbol),
         contract,
-        gap_at.size,
-        int(gap_bars.sum()),
+        gaps,
+        gap_bars,
         made.off_tick_prices,
         tuple(notes),
     )
 
 
-def _spacing(symbol: str, open_ns: Ints, interval: str | None) -> tuple[int, Ints, Ints]:
-    """Return the bar length, where bars are missing and how many; refuse spacings that are no multiple of it."""
-    jumps = np.diff(open_ns)
-    shortest = int(jumps.min()) if jumps.size else 0
-    if interval is None and not shortest:
+def _spacing(symbol: str, open_ns: Ints, interval: str | None) -> tuple[int, int, int]:
+    """Return the bar length, how many gaps there are and how many bars are missing; refuse uneven spacing."""
+    if interval is None and open_ns.size < 2:
         raise DataError(f"{symbol}: one bar does not tell its length. Pass interval='1m' or what it is.")
-    length_ns = interval_ns(interval) if interval else shortest
-    odd = np.flatnonzero(jumps % length_ns) if shortest % length_ns or np.any(jumps != shortest) else jumps[:0]
-    if odd.size:
+    length_ns = interval_ns(interval) if interval else int(shortest_jump_nb(open_ns))
+    gaps, missing, odd = count_gaps_nb(open_ns, length_ns)
+    if odd >= 0:
         raise DataError(
-            f"{symbol}: bars at {iso(open_ns[odd[0]])} and {iso(open_ns[odd[0] + 1])} do not lie a multiple of "
+            f"{symbol}: bars at {iso(open_ns[odd - 1])} and {iso(open_ns[odd])} do not lie a multiple of "
             f"{interval_name(length_ns)} apart. Pass the right interval, or resample."
         )
-    return length_ns, *find_gaps(open_ns, length_ns)
+    return length_ns, int(gaps), int(missing)
 
 
 def _grid(symbol: str, columns: Columns, tick: float | None, step: float | None) -> tuple[float, float, list[str]]:

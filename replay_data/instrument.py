@@ -17,6 +17,7 @@ E8 = 100_000_000
 LIQUIDATION_FEE_E8 = 1_250_000
 NO_BAND_PCT = 1e9
 NOTIONAL_ROOM = 1 << 62
+RISE_ROOM = 100
 MOST_LOTS = 10**12
 
 # Stricter than any bracket table seen: used, with a caveat, for a symbol that no table knows.
@@ -71,6 +72,14 @@ def common_grid(sizes: list[float]) -> float:
     return float(f"{gcd(*whole) / 1e12:.12g}")
 
 
+def room_ticks(bars: np.ndarray, top_ticks: int) -> int:
+    """Return the price the books must have room for: a hundredfold the first open, or the top of the tape beyond that.
+
+    The first open alone decides wherever prices do not rise a hundredfold, so that later bars change no quantity limit.
+    """
+    return max(RISE_ROOM * int(bars["open_ticks"][0]), int(top_ticks))
+
+
 def build_contract(
     symbol: str,
     tick_size: float,
@@ -78,12 +87,12 @@ def build_contract(
     interval_ns: int,
     filters: tuple[FilterRow, ...],
     brackets: BracketTable | None,
-    top_ticks: int,
+    room: int,
 ) -> Contract:
     """Return the contract of `symbol` with the first of `filters` in force and the later ones as FILTER rows.
 
-    Ticks and steps of `filters` must be multiples of the run's. `top_ticks` is the highest price of the run: the largest
-    quantity is cut where tenfold that price times the quantity would leave int64. Fees, tier, leverage and half spread
+    Ticks and steps of `filters` must be multiples of the run's. `room` is the price in ticks (`room_ticks`) at which the
+    largest order must still fit int64; larger quantities are cut to that. Fees, tier, leverage and half spread
     are left 0 for the replay to fill from its config.
     """
     row = np.zeros(1, INSTRUMENT)
@@ -91,7 +100,7 @@ def build_contract(
     unit = unit_e8(symbol, tick_size, step_size)
     one["unit_e8"], one["tick_size"], one["step_size"] = unit, tick_size, step_size
     one["interval_ns"], one["trading"], one["liquidation_fee_e8"] = interval_ns, 1, LIQUIDATION_FEE_E8
-    most = min(MOST_LOTS, max(1, NOTIONAL_ROOM // (max(1, top_ticks) * 10 * unit)))
+    most = min(MOST_LOTS, max(1, NOTIONAL_ROOM // (max(1, room) * unit)))
     notes: list[str] = []
     dated = np.zeros(max(1, len(filters)), FILTER)
     if filters:
@@ -140,8 +149,8 @@ def _fill_brackets(one: np.void, table: BracketTable | None) -> None:
 
 
 def contract_for(
-    symbol: str, tick_size: float, step_size: float, interval_ns: int, window_ns: tuple[int, int], top_ticks: int, tables: Tables
+    symbol: str, tick_size: float, step_size: float, interval_ns: int, window_ns: tuple[int, int], room: int, tables: Tables
 ) -> Contract:
     """Return the contract of `symbol` over a window, from dated tables."""
     filters = tables.filters_over(symbol, *window_ns)
-    return build_contract(symbol, tick_size, step_size, interval_ns, filters, tables.brackets_at(symbol, window_ns[0]), top_ticks)
+    return build_contract(symbol, tick_size, step_size, interval_ns, filters, tables.brackets_at(symbol, window_ns[0]), room)

@@ -86,14 +86,13 @@ def stamps_to_ns(stamps: npt.NDArray[np.generic], where: str) -> npt.NDArray[np.
         ns = stamps.astype("datetime64[ns]").astype(np.int64)
     elif stamps.dtype.kind in "iu":
         ns = stamps.astype(np.int64, copy=False)
-        lowest = int(ns.min()) if ns.size else LAST_NS
-        if lowest < 10**17:
-            scale = np.where(ns < 10**11, SECOND_NS, np.where(ns < 10**14, 10**6, np.where(ns < 10**17, 1000, 1)))
-            wrong = np.flatnonzero((ns < FIRST_NS // SECOND_NS) | (ns > LAST_NS))
-            ns = np.where((ns > 0) & (ns <= LAST_NS), ns, 0) * scale
-            ns[wrong] = 0
     else:
         raise DataError(f"{where}: times of type {stamps.dtype}; expected integer epoch stamps (ms, us or ns) or datetimes.")
+    if ns.size and ns.min() >= FIRST_NS and ns.max() <= LAST_NS:
+        return ns
+    sound = (ns >= FIRST_NS // SECOND_NS) & (ns <= LAST_NS)
+    scale = np.where(ns < 10**11, SECOND_NS, np.where(ns < 10**14, 10**6, np.where(ns < 10**17, 1000, 1)))
+    ns = np.where(sound, ns, 0) * scale
     bad = np.flatnonzero((ns < FIRST_NS) | (ns > LAST_NS))
     if bad.size:
         raise StampError(f"{where}: time {stamps[bad[0]]} lies outside 2010 to 2100 in s, ms, us and ns.", int(bad[0]))

@@ -38,6 +38,7 @@ class SeriesInfo:
     step_size: float = 0.0
     off_tick_prices: int = 0
     off_step_volumes: int = 0
+    top_ticks: int = 0
     sources: tuple[str, ...] = ()
 
     @property

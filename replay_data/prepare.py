@@ -36,7 +36,8 @@ Ints = npt.NDArray[np.int64]
 
 @kernel
 def quantise_nb(open_ns, opens, highs, lows, closes, volumes, ticks_per_unit, lots_per_unit, bars, tally):  # type: ignore[no-untyped-def]
-    """Write rows into `bars`; count off-tick prices and off-step volumes in `tally`; return (problem, row)."""
+    """Write rows into `bars`; put off-tick prices, off-step volumes and the top price in `tally`; return (problem, row)."""
+    top = 0
     last_ns = np.int64(-(1 << 62))
     for i in range(open_ns.size):
         if open_ns[i] <= last_ns:
@@ -68,6 +69,7 @@ def quantise_nb(open_ns, opens, highs, lows, closes, volumes, ticks_per_unit, lo
         row["low_ticks"] = l_ticks
         row["close_ticks"] = c_ticks
         row["volume_lots"] = lots
+        top = max(top, h_ticks)
         worst = max(abs(o - o_ticks), abs(h - h_ticks), abs(low - l_ticks), abs(c - c_ticks))
         if worst > OFF_GRID:
             tally[0] += (
@@ -78,6 +80,7 @@ def quantise_nb(open_ns, opens, highs, lows, closes, volumes, ticks_per_unit, lo
             )
         if abs(v - lots) > OFF_GRID:
             tally[1] += 1
+    tally[2] = top
     return FINE, -1
 
 
@@ -155,6 +158,29 @@ def aggregate_nb(bars, interval_ns, coarse_ns, out):  # type: ignore[no-untyped-
 
 
 @kernel
+def shortest_jump_nb(open_ns):  # type: ignore[no-untyped-def]
+    """Return the smallest step from one time to the next; 0 or less where they do not rise, the largest int for one row."""
+    shortest = np.int64(9_223_372_036_854_775_807)
+    for i in range(1, open_ns.size):
+        shortest = min(shortest, open_ns[i] - open_ns[i - 1])
+    return shortest
+
+
+@kernel
+def count_gaps_nb(open_ns, interval_ns):  # type: ignore[no-untyped-def]
+    """Return (gaps, missing bars, first row whose step is no multiple of the interval or -1)."""
+    gaps, missing = 0, 0
+    for i in range(1, open_ns.size):
+        jump = open_ns[i] - open_ns[i - 1]
+        if jump != interval_ns:
+            if jump % interval_ns != 0:
+                return gaps, missing, i
+            gaps += 1
+            missing += jump // interval_ns - 1
+    return gaps, missing, -1
+
+
+@kernel
 def decimals_nb(values, most):  # type: ignore[no-untyped-def]
     """Return the decimals that write every value exactly, or most + 1 where more are needed."""
     places, scale = 0, 1.0
@@ -197,6 +223,7 @@ class Prepared:
     step_size: float
     off_tick_prices: int
     off_step_volumes: int
+    top_ticks: int
 
 
 def prepare(
@@ -210,12 +237,12 @@ def prepare(
     volumes, and numbers without headroom.
     """
     bars = np.empty(columns.open_ns.size, BAR) if out is None else out
-    tally = np.zeros(2, np.int64)
+    tally = np.zeros(3, np.int64)
     problem, row = quantise_nb(*columns.all(), 1.0 / tick_size, 1.0 / step_size, bars, tally)
     if problem != FINE:
         raise DataError(f"{where}: {explain(columns, int(problem), int(row), tick_size, step_size)}")
     fill_day(bars, interval_ns, step_size)
-    return Prepared(bars, tick_size, step_size, int(tally[0]), int(tally[1]))
+    return Prepared(bars, tick_size, step_size, int(tally[0]), int(tally[1]), int(tally[2]))
 
 
 def fill_day(bars: np.ndarray, interval_ns: int, step_size: float) -> None:
@@ -263,13 +290,6 @@ def explain(columns: Columns, problem: int, row: int, tick_size: float, step_siz
         f"{when}: volume {volume:.10g} is {volume / step_size:.4g} lots of {step_size:.10g}; "
         f"the limit is 2^50. Pass a coarser step_size."
     )
-
-
-def find_gaps(open_ns: Ints, interval_ns: int) -> tuple[Ints, Ints]:
-    """Return where bars are missing: the open of each first missing bar and how many are missing."""
-    jumps = np.diff(open_ns)
-    at = np.flatnonzero(jumps != interval_ns)
-    return open_ns[at] + interval_ns, jumps[at] // interval_ns - 1
 
 
 def guess_tick(columns: Columns) -> tuple[float, bool]:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from replay_data.archive import FUNDINGS, KLINES, MARKS, Series, SeriesKey
 from replay_data.interval import MINUTE_NS
-from replay_data.manifest import NAME, Manifest, write_manifest
+from replay_data.manifest import FORMAT, NAME, Manifest, SeriesInfo, write_manifest
 from replay_data.prepare import PREPARED_VERSION
 from replay_data.series_store import write_series
 from replay_data.storage import write_atomic
@@ -42,7 +42,8 @@ Ints = npt.NDArray[np.int64]
 def sample_catalog() -> Path:
     """Return the catalog folder of the sample, expanding it into the cache the first time (a few seconds)."""
     about = json.loads((FOLDER / "sample.json").read_bytes())
-    version = hashlib.sha256(f"{about['sha256']} {PREPARED_VERSION} {EXPANDED_VERSION}".encode()).hexdigest()[:16]
+    made_of = (about["sha256"], PREPARED_VERSION, EXPANDED_VERSION, FORMAT, *SeriesInfo.__dataclass_fields__)
+    version = hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]
     root = cache_root() / f"sample-{version}"
     if not (root / NAME).is_file():
         expand(root)

@@ -11,10 +11,10 @@ import numpy as np
 
 from replay_data.archive import FUNDINGS, KLINES, MARKS, SeriesKey
 from replay_data.feed import Feed, SymbolRows, assemble
-from replay_data.instrument import contract_for
+from replay_data.instrument import contract_for, room_ticks
 from replay_data.interval import interval_name, interval_ns, iso
 from replay_data.manifest import Manifest, SeriesInfo
-from replay_data.prepare import PREPARED_VERSION, aggregate, find_gaps
+from replay_data.prepare import PREPARED_VERSION, aggregate, count_gaps_nb
 from replay_data.tables import Tables
 from simcore.domain.errors import DataError, did_you_mean
 from simcore.domain.records import FUNDING, MARK
@@ -119,9 +119,14 @@ def _symbol_rows(
     marks = _inside(catalog, mark_info, own, MARK)
     fund_info = manifest.by_key.get(SeriesKey(FUNDINGS, source.symbol, ""))
     funding = _inside(catalog, fund_info, own, FUNDING)
-    top_ticks = int(bars["high_ticks"].max())
     contract = contract_for(
-        source.symbol, source.tick_size, source.step_size, window.length_ns, (own.start_ns, own.end_ns), top_ticks, tables
+        source.symbol,
+        source.tick_size,
+        source.step_size,
+        window.length_ns,
+        (own.start_ns, own.end_ns),
+        room_ticks(bars, source.top_ticks),
+        tables,
     )
     notes = _notes(source, own, marks, funding)
     part = SymbolRows(
@@ -133,8 +138,8 @@ def _symbol_rows(
 
 def _gaps(source: SeriesInfo, bars: np.ndarray, window: Window) -> tuple[int, int]:
     if interval_ns(source.interval) != window.length_ns:
-        at, missing = find_gaps(np.ascontiguousarray(bars["open_ns"]), window.length_ns)
-        return int(at.size), int(missing.sum())
+        gaps, missing, _odd = count_gaps_nb(np.ascontiguousarray(bars["open_ns"]), window.length_ns)
+        return int(gaps), int(missing)
     inside = [count for at, count in source.gaps if bars["open_ns"][0] < at < bars["open_ns"][-1]]
     return len(inside), sum(inside)
 

@@ -35,6 +35,7 @@ class PreparedRows:
     step_size: float = 0.0
     off_tick_prices: int = 0
     off_step_volumes: int = 0
+    top_ticks: int = 0
 
 
 def content_hash(series: Series) -> str:
@@ -77,7 +78,7 @@ def _prepare_bars(series: Series, tables: Tables) -> PreparedRows:
     if tick_known and made.off_tick_prices > MAX_OFF_TICK_SHARE * 4 * series.times.size:
         tick = common_grid([tick, guess_tick(columns)[0]])
         made = prepare(columns, length_ns, tick, step, str(key))
-    return PreparedRows(made.bars, tick, step, made.off_tick_prices, made.off_step_volumes)
+    return PreparedRows(made.bars, tick, step, made.off_tick_prices, made.off_step_volumes, made.top_ticks)
 
 
 def grid_of(symbol: str, start_ns: int, end_ns: int, tables: Tables) -> tuple[float, float]:
@@ -119,6 +120,7 @@ def write_series(root: Path, series: Series, tables: Tables, sources: tuple[str,
         made.step_size,
         made.off_tick_prices,
         made.off_step_volumes,
+        made.top_ticks,
         tuple(sorted({*(old.sources if old else ()), *sources})),
     )
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from replay_data.feed import Feed, SymbolRows, assemble
-from replay_data.instrument import build_contract
+from replay_data.instrument import build_contract, room_ticks
 from replay_data.interval import DAY_NS, HOUR_NS, MINUTE_NS, from_iso
 from replay_data.prepare import Columns, prepare
 from replay_data.tables import BracketTable, FilterRow
@@ -153,7 +153,13 @@ def _symbol_rows(tape: Tape) -> SymbolRows:
     funding["ts_ns"], funding["rate_e8"], funding["interval_ns"] = tape.settlements(), tape.rate_e8, FUNDING_EVERY_NS
     filters = (spec.filters(start_ns),)
     contract = build_contract(
-        spec.symbol, spec.tick_size, spec.step_size, MINUTE_NS, filters, spec.brackets(start_ns), int(tape.high.max())
+        spec.symbol,
+        spec.tick_size,
+        spec.step_size,
+        MINUTE_NS,
+        filters,
+        spec.brackets(start_ns),
+        room_ticks(made.bars, made.top_ticks),
     )
     return SymbolRows(spec.symbol, MINUTE_NS, made.bars, marks, funding, contract)
 

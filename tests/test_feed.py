@@ -280,7 +280,7 @@ def test_p30_the_largest_order_at_tenfold_the_top_price_fits_int64(price: float,
     tick = max(1e-8, float(f"{tick:.0e}"))
     feed = from_frame(frame, "AUSDT", tick_size=tick, step_size=1.0)
     one = feed.instruments[0]
-    assert 10 * int(feed.bars["high_ticks"].max()) * int(one["max_qty_lots"]) * int(one["unit_e8"]) < 2**63
+    assert 100 * int(feed.bars["high_ticks"].max()) * int(one["max_qty_lots"]) * int(one["unit_e8"]) < 2**63
 
 
 def test_a_malformed_feed_is_refused() -> None:
