@@ -11,6 +11,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,6 +65,30 @@ def kernel(function: F) -> F:
     numba.config.CACHE_DIR = str(KERNEL_CACHE)
     compiled: F = njit(cache=True, nogil=True)(function)
     return compiled
+
+
+class Entry:
+    """A compiled door from Python with one written signature, compiled (or read from the cache) at its first call."""
+
+    def __init__(self, function: Callable[..., Any], signature: Any) -> None:
+        self.__doc__ = function.__doc__
+        self.__name__ = function.__name__
+        self.python = function
+        self.signature = signature
+
+    @cached_property
+    def compiled(self) -> Any:
+        """The compiled function; the plain one when the compiler is off."""
+        numba.config.CACHE_DIR = str(KERNEL_CACHE)
+        return njit(self.signature, cache=True, nogil=True)(self.python)
+
+    def __call__(self, *args: Any) -> Any:
+        return self.compiled(*args)
+
+
+def entry(signature: Any) -> Callable[[Callable[..., Any]], Entry]:
+    """Make the decorated function a compiled door with `signature`."""
+    return lambda function: Entry(function, signature)
 
 
 def inlined(function: F) -> F:

@@ -17,7 +17,6 @@ from simcore.decision.router import (
     maker_price_nb,
     open_route_nb,
     send_next_nb,
-    work_routes_nb,
 )
 from simcore.decision.screener import would_emit_nb
 from simcore.decision.sizer import minimum_lots_nb, size_lots_nb, suggest_gross_usd_nb
@@ -29,6 +28,7 @@ from simcore.jit import inlined, kernel
 NANOS_PER_DAY = 86_400_000_000_000
 NANOS_PER_MINUTE = 60_000_000_000
 BROKEN_EQUITY_FULL = 5
+HORIZON = int(Purpose.HORIZON)
 
 
 @kernel
@@ -39,8 +39,8 @@ def leg_of_nb(core, side):
     return Leg.LONG.value if side > 0 else Leg.SHORT.value
 
 
-@kernel
-def begin_decision_nb(core):
+@inlined
+def begin_decision_nb(core, work_routes, flatten):
     """Mark the books, turn the clocks and switches, and give open parent orders their next step."""
     mark_account_nb(core)
     account = core["account"]
@@ -56,9 +56,9 @@ def begin_decision_nb(core):
     if code != 0:
         log_short_nb(core, LedgerKind.KILL_SWITCH.value, code, -1, -1, 0, account["drawdown_pct"], core["limits"][0]["max_drawdown_pct"])
         if core["flatten_on_kill"] == 1:
-            flatten_nb(core)
+            flatten(core)
     if core["active_routes"] > 0:
-        work_routes_nb(core)
+        work_routes(core)
 
 
 @kernel
@@ -103,8 +103,8 @@ def any_fresh_nb(core, first):
     return False
 
 
-@kernel
-def act_on_wishes_nb(core):
+@inlined
+def act_on_wishes_nb(core, consider, end_trade):
     """Compare every fresh wish with what is held, and do what is needed to make them agree."""
     now = core["now_ns"]
     for strategy in range(core["n_strategies"]):
@@ -115,18 +115,11 @@ def act_on_wishes_nb(core):
             index = strategy * MAX_SYMBOLS + symbol
             sleeve = core["sleeve"][index]
             if sleeve["side"] != 0:
-                age_sleeve_nb(core, strategy, symbol, core["market"][first + symbol]["fresh"])
+                sleeve["bars_held"] += core["market"][first + symbol]["fresh"]
+                if sleeve["horizon_ns"] > 0 and now >= sleeve["horizon_ns"] and sleeve["exit_route"] < 0:
+                    end_trade(core, strategy, symbol, HORIZON, 1.0)
             if core["signal"][index]["side"] != sleeve["wish"] or (sleeve["retry_ns"] > 0 and now >= sleeve["retry_ns"]):
-                consider_nb(core, strategy, symbol)
-
-
-@kernel
-def age_sleeve_nb(core, strategy, symbol, bar_closed):
-    """Count the strategy's own bars in the trade and end the trade at its horizon."""
-    sleeve = core["sleeve"][strategy * MAX_SYMBOLS + symbol]
-    sleeve["bars_held"] += bar_closed
-    if sleeve["horizon_ns"] > 0 and core["now_ns"] >= sleeve["horizon_ns"] and sleeve["exit_route"] < 0:
-        start_exit_nb(core, strategy, symbol, Purpose.HORIZON.value, 1.0)
+                consider(core, strategy, symbol)
 
 
 @kernel
@@ -353,11 +346,11 @@ def sample_equity_nb(core):
     core["n_equity"] = n + 1
 
 
-@kernel
-def end_decision_nb(core):
+@inlined
+def end_decision_nb(core, consider, end_trade):
     """Act on the wishes, note gaps, sample equity, and forget which bars were new."""
     note_gaps_nb(core)
-    act_on_wishes_nb(core)
+    act_on_wishes_nb(core, consider, end_trade)
     core["totals"]["decisions"] += 1
     if core["now_ns"] >= core["equity_due_ns"]:
         sample_equity_nb(core)

@@ -31,8 +31,6 @@ from simcore.jit import kernel
 
 E8 = 1e-8
 NS = 1e-9
-# Compiled code returns numbers: a member of an enum is for comparing and storing.
-DRAWDOWN = int(Veto.MAX_DRAWDOWN_PCT)
 # The caller's notional is integer arithmetic, ours is float: they may differ by rounding, never by a lot or a tick.
 ROUNDING = 1e-9
 
@@ -45,7 +43,7 @@ CONTEXT_INPUTS = (
     "intent.symbol_gross", "intent.tier_gross", "intent.strategy_gross", "intent.gross", "intent.net",
     "intent.leverage", "intent.mmr", "intent.open_positions", "intent.tier_positions", "intent.strategy_positions",
     "intent.step_lots", "intent.min_qty_lots", "intent.max_qty_lots", "intent.min_notional_e8", "intent.reducible_lots",
-    "limits.min_free_margin_pct", "limits.min_liquidation_distance_pct", "account figures", "intent.stop_distance",
+    "limits.min_free_margin_pct", "limits.min_liquidation_distance_pct", "account figures", "intent.stop_distance", "intent.tier",
 )  # fmt: skip
 
 # Where a person changes the number an order was compared with.
@@ -174,7 +172,8 @@ def missing_inputs_nb(intent, account, limits, qty_lots, notional):
     figures = abs(float(account["upnl"])) + abs(float(account["gross"])) + abs(float(account["net"]))
     figures += abs(float(account["initial_margin"])) + abs(float(account["peak_nav"])) + abs(float(account["day_start_nav"]))
     figures += abs(float(account["max_drawdown_pct"]))
-    return mask | (not amount_nb(figures)) << 35 | (intent["stop_distance"] != intent["stop_distance"]) << 36
+    mask |= (not amount_nb(figures)) << 35 | (intent["stop_distance"] != intent["stop_distance"]) << 36
+    return mask | (intent["tier"] < 0) << 37
 
 
 @kernel
@@ -295,7 +294,7 @@ def latch_kill_switch_nb(account, limits, now_ns):
         return 0
     account["kill_switch"] = Veto.MAX_DRAWDOWN_PCT
     account["kill_ts_ns"] = now_ns
-    return DRAWDOWN
+    return Veto.MAX_DRAWDOWN_PCT.value
 
 
 @kernel

@@ -31,7 +31,6 @@ from simcore.jit import kernel
 
 BPS = 1e-4
 NS = 1e-9
-OUTSIDE = int(Screen.NOT_IN_UNIVERSE)
 
 # Where a person changes what a market was compared with; the rest are `screen` keys of strategy_config.json.
 SOURCES = {
@@ -98,7 +97,7 @@ def screen_nb(signal, market, policy, screen, instrument, sleeve, now_ns, checks
 def first_screen_nb(mask):
     """Return the reason to name first, 0 when the mask is empty."""
     if mask >> Screen.NOT_IN_UNIVERSE & 1:
-        return OUTSIDE
+        return Screen.NOT_IN_UNIVERSE.value
     for reason in range(1, N_VETOES):
         if mask >> reason & 1:
             return reason

@@ -20,10 +20,8 @@ from simcore.domain.records import N_VETOES
 from simcore.jit import kernel
 
 BPS = 1e-4
-MOST_STEPS = 1 << 62
-# Compiled code returns numbers: a member of an enum is for comparing and storing.
-UNCLAMPED, PARTICIPATION, MAX_QTY = int(Clamp.NONE), int(Clamp.PARTICIPATION), int(Clamp.MAX_QTY)
-BELOW_MINIMUM, NO_RISK_INPUT = int(Clamp.BELOW_MINIMUM), int(Clamp.NO_RISK_INPUT)
+# More lots than any exchange has; above it the search itself could overflow.
+MOST_LOTS = 1 << 61
 _CLAMP_OF = {
     Veto.MAX_ORDER_NOTIONAL: Clamp.ORDER_NOTIONAL,
     Veto.MAX_TRADE_NAV_PCT: Clamp.TRADE_NAV,
@@ -74,12 +72,12 @@ def suggest_gross_usd_nb(sizing, signal, market, policy, account, price):
 @kernel
 def minimum_lots_nb(intent):
     """Return the smallest quantity the exchange takes: a multiple of the step at or above both minimums; 0 if there is none."""
-    step, high = intent["step_lots"], intent["max_qty_lots"]
+    step, high = int(intent["step_lots"]), int(intent["max_qty_lots"])
     one = notional_nb(intent, step)
     if step < 1 or high < step or intent["min_qty_lots"] < 0 or intent["min_notional_e8"] < 0 or not positive_nb(one):
         return 0
     wanted = float(intent["min_notional_e8"]) * 1e-8 / one
-    most, steps = high // step, intent["min_qty_lots"] // step
+    most, steps = high // step, int(intent["min_qty_lots"]) // step
     if steps * step < intent["min_qty_lots"] or steps == 0:
         steps += 1
     if wanted > float(most) or steps > most:
@@ -104,11 +102,11 @@ def fits_nb(intent, account, limits, lots, gross_usd, most_lots, checks):
 def binding_clamp_nb(intent, account, limits, lots, gross_usd, most_lots, checks):
     """Return what stops an order of `lots`: the clamp of the first limit it breaks, NONE when it is the suggestion itself."""
     if not (notional_nb(intent, lots) <= gross_usd):
-        return UNCLAMPED
+        return Clamp.NONE.value
     if not (float(lots) <= most_lots):
-        return PARTICIPATION
+        return Clamp.PARTICIPATION.value
     if lots > intent["max_qty_lots"]:
-        return MAX_QTY
+        return Clamp.MAX_QTY.value
     return CLAMPS[first_veto_nb(check_size_nb(intent, account, limits, lots, checks))]
 
 
@@ -121,17 +119,19 @@ def size_lots_nb(intent, account, limits, gross_usd, volume_day_base, max_partic
     What fits is asked of the gate itself: each limit is monotone in size, so the largest that fits is one number.
     """
     checks = np.empty((N_VETOES, 2))
-    step, one = intent["step_lots"], notional_nb(intent, intent["step_lots"])
+    step, one = int(intent["step_lots"]), notional_nb(intent, intent["step_lots"])
     least = minimum_lots_nb(intent)
     if not (gross_usd > 0.0):
-        return 0, NO_RISK_INPUT
+        return 0, Clamp.NO_RISK_INPUT.value
     if least == 0:
-        return 0, BELOW_MINIMUM
+        return 0, Clamp.BELOW_MINIMUM.value
     most_lots = float(max_participation_pct) * float(volume_day_base) / step_size if step_size > 0.0 else math.nan
     room, _ = headroom_usd_nb(intent, account, limits)
     guess = (room if room < gross_usd else gross_usd) / one
-    low, high = 0, min(intent["max_qty_lots"] // step, MOST_STEPS) + 1
-    probe, stride = int(guess) if 1.0 <= guess < float(high - 1) else high - 1, 1
+    low, high = 0, min(int(intent["max_qty_lots"]), MOST_LOTS) // step + 1
+    probe, stride = high - 1, 1
+    if guess < float(high - 1):
+        probe = int(guess) if guess >= 1.0 else 1
     while high - low > 1:
         if fits_nb(intent, account, limits, probe * step, gross_usd, most_lots, checks):
             low = probe
@@ -139,12 +139,12 @@ def size_lots_nb(intent, account, limits, gross_usd, volume_day_base, max_partic
         else:
             high = probe
             probe -= stride
-        stride *= 2
+        stride = min(2 * stride, high)
         if not low < probe < high:
             probe = low + (high - low) // 2
     clamp = binding_clamp_nb(intent, account, limits, (low + 1) * step, gross_usd, most_lots, checks)
     if low * step < least:
-        return 0, (clamp if clamp != UNCLAMPED else BELOW_MINIMUM)
+        return 0, (clamp if clamp != Clamp.NONE else Clamp.BELOW_MINIMUM.value)
     return low * step, clamp
 
 

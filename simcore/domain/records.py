@@ -261,7 +261,6 @@ VENUE = np.dtype(
         ("liquidated", I8),
         ("stop_slippage_ticks", I8),
         ("broken", I8),
-        ("touched", I8),
         ("participation_cap", F8),
         ("impact_y", F8),
         ("fallback_sigma_day", F8),

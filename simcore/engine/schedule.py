@@ -56,15 +56,3 @@ def find_next_other_nb(run, marks, fundings, filters):
 def next_slice_nb(run):
     """Return the time of the next slice, NEVER at the end of the tape."""
     return min(run["next_bar_ns"], run["next_other_ns"])
-
-
-@kernel
-def next_bar_of_nb(run, bars, symbol):
-    """Step the symbol's bar cursor; return the time its next bar closes, NEVER at its end."""
-    pos = run["bar_pos"][symbol] + 1
-    run["bar_pos"][symbol] = pos
-    ts_ns = NEVER
-    if pos < run["bar_end"][symbol]:
-        ts_ns = bars[pos]["open_ns"] + run["interval_ns"][symbol]
-    run["bar_ns"][symbol] = ts_ns
-    return ts_ns

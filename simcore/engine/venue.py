@@ -487,15 +487,13 @@ def target_reached_nb(venue, stop, bar):
 
 @kernel
 def see_bar_nb(venue, symbol, bar):
-    """Match a bar and remember its prices for margin: contract prices, until a mark of the same time replaces them."""
-    match_bar_nb(venue, symbol, bar)
+    """Remember a bar's prices for margin: contract prices, until a mark of the same time replaces them."""
     tick = venue["instrument"][symbol]["tick_size"]
     venue["mark"][symbol] = bar["close_ticks"] * tick
     venue["low"][symbol] = bar["low_ticks"] * tick
     venue["high"][symbol] = bar["high_ticks"] * tick
     venue["sigma_day"][symbol] = bar["sigma_day"]
     venue["volume_day"][symbol] = bar["volume_day"]
-    venue["touched"] = 1
 
 
 @kernel
@@ -505,7 +503,6 @@ def see_mark_nb(venue, symbol, mark, same_span):
     if same_span:
         venue["low"][symbol] = mark["low"]
         venue["high"][symbol] = mark["high"]
-    venue["touched"] = 1
 
 
 @kernel
@@ -569,7 +566,6 @@ def check_margin_nb(venue, ts_ns):
     All symbols at their worst at once is more than happened: a guess against the trader. Marks are used where they cover
     the same span as the bar, contract prices elsewhere.
     """
-    venue["touched"] = 0
     if venue["account"]["open_legs"] == 0:
         return
     balance = venue["account"]["wallet_e8"] * 1e-8
