@@ -74,7 +74,9 @@ def test_the_standard_deviation_equals_the_two_pass_one(values: np.ndarray, n: i
     windows = [values[i - n + 1 : i + 1] for i in range(n - 1, len(values))]
     truth = np.array([math.nan] * min(n - 1, len(values)) + [_two_pass(w) for w in windows])
     np.testing.assert_allclose(stream(ind.rolling_std, n, values), truth, rtol=1e-9, atol=1e-12 * values.max())
-    agree(stream(ind.rolling_std, n, values), pd.Series(values).rolling(n).std(), values)
+    # pandas keeps a rounding residue of values that left (50, 1, 2, 2, 2 with n = 3 ends at 3e-7, not 0): hence the allowance
+    pandas = pd.Series(values).rolling(n).std()
+    np.testing.assert_allclose(stream(ind.rolling_std, n, values), pandas, rtol=1e-9, atol=1e-6 * values.max())
 
 
 def _two_pass(values: np.ndarray) -> float:
