@@ -57,7 +57,7 @@ def build(compiler: Callable[[Callable], Callable] = lambda f: f) -> Callable:
         what = what and 0 <= order["reducible_lots"] < big and order["stop_distance"] == order["stop_distance"]
         held = 0 <= order["symbol_gross"] < big and 0 <= order["tier_gross"] < big and 0 <= order["strategy_gross"] < big
         held = held and 0 <= order["gross"] < big and -big < order["net"] < big
-        held = held and 0 < order["leverage"] < big and 0 <= order["mmr"] < big
+        held = held and order["tier"] >= 0 and 0 < order["leverage"] < big and 0 <= order["mmr"] < big
         held = held and order["open_positions"] >= 0 and order["tier_positions"] >= 0 and order["strategy_positions"] >= 0
         rules = (
             order["step_lots"] >= 1

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simcore.decision.risk_gate import account, check_order, check_order_nb, headroom_usd_nb, intent, limits
+from simcore.decision.sizer import size_lots_nb
 from simcore.domain.enums import Veto
 from simcore.domain.records import ACCOUNT, INTENT, LIMITS, N_VETOES
 from tests.oracle.risk_gate import build, exact, judge
@@ -343,7 +344,10 @@ def random_masks(seed: int, cases: int) -> str:
         seen = checks()
         mask = int(check_order_nb(*rows, 0, seen))
         room, clamp = headroom_usd_nb(*rows)
-        digest.update(repr((mask, float(room), int(clamp))).encode() + np.nan_to_num(seen, nan=-7.0).tobytes())
+        lots, bound = size_lots_nb(*rows, 1_234.5, 1e12, 1.0, 0.001)
+        digest.update(
+            repr((mask, float(room), int(clamp), int(lots), int(bound))).encode() + np.nan_to_num(seen, nan=-7.0).tobytes()
+        )
     return digest.hexdigest()
 
 
@@ -352,8 +356,10 @@ def test_compiled_and_uncompiled_give_the_same_bytes() -> None:
     digests = set()
     for disabled in ("0", "1"):
         env = {**os.environ, "NUMBA_DISABLE_JIT": disabled, "PYTHONWARNINGS": "ignore", "PYTHONPATH": os.pathsep.join(sys.path)}
-        digests.add(subprocess.run([sys.executable, "-c", code], env=env, check=True, capture_output=True, text=True).stdout)
-    assert len(digests) == 1
+        digests.add(
+            subprocess.run([sys.executable, "-c", code], env=env, check=True, capture_output=True, text=True).stdout.strip()
+        )
+    assert len(digests) == 1 and len(digests.pop()) == 64
 
 
 @pytest.mark.campaign

@@ -252,7 +252,7 @@ def test_every_context_bit_has_a_name() -> None:
         assert name in missing_inputs(intent(), books, limits())
     wrong = {
         **dict.fromkeys(("side", "qty_lots", "price_ticks", "unit_e8", "price", "leverage", "step_lots", "max_qty_lots"), 0),
-        **dict.fromkeys(("new_position", "open_positions", "tier_positions", "strategy_positions"), -1),
+        **dict.fromkeys(("tier", "new_position", "open_positions", "tier_positions", "strategy_positions"), -1),
         **dict.fromkeys(("min_qty_lots", "min_notional_e8", "reducible_lots", "symbol_gross", "mmr"), -1),
         **dict.fromkeys(("mark", "tier_gross", "strategy_gross", "net", "stop_distance"), math.nan),
         "reduce_only": 2, "crosses_zero": 2, "notional": 61.0, "gross": math.inf,
