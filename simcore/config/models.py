@@ -135,6 +135,13 @@ class KillSwitch(Model):
     flatten: bool = Field(description="Close every position with reduce-only orders; otherwise only entries stop.")
 
 
+class Regime(Model):
+    """From where on a market counts as wild or thin; a trade carries the regime of its entry decision."""
+
+    high_vol_sigma_day: Annotated[float, Field(gt=0, le=10)] = Field(description="Day's volatility (fraction) of 'high_vol'.")
+    low_liq_volume_day_usd: Annotated[float, Field(ge=0)] = Field(description="Day's turnover (quote) below which 'low_liq'.")
+
+
 class Switch(Model):
     """One learning stage, on or off."""
 
@@ -153,6 +160,7 @@ class Settings(File):
     router: Router
     bar_model: BarModel
     kill_switch: KillSwitch
+    regime: Regime
     v6_enabled: NotYet
     expectancy: Switch
     scoring: Switch

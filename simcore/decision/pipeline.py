@@ -22,7 +22,7 @@ from simcore.decision.screener import would_emit_nb
 from simcore.decision.sizer import minimum_lots_nb, size_lots_nb, suggest_gross_usd_nb
 from simcore.domain.enums import BUY, Clamp, LedgerKind, Leg, PositionMode, Purpose, Screen
 from simcore.domain.records import EQUITY_ROOM, MAX_SYMBOLS, N_VETOES
-from simcore.engine.rounding import passive_ticks_nb
+from simcore.engine.rounding import lots_down_nb, passive_ticks_nb
 from simcore.jit import inlined, kernel
 
 NANOS_PER_DAY = 86_400_000_000_000
@@ -129,6 +129,9 @@ def consider_nb(core, strategy, symbol):
     sleeve = core["sleeve"][index]
     signal = core["signal"][index]
     side = signal["side"]
+    if sleeve["barred"] == 1:
+        sleeve["wish"] = side
+        return
     if side != sleeve["wish"]:
         sleeve["wish"] = side
         sleeve["wish_ns"] = core["now_ns"]
@@ -183,12 +186,17 @@ def start_exit_nb(core, strategy, symbol, purpose, urgency):
 
 @kernel
 def try_entry_nb(core, strategy, symbol, side):
-    """Take one entry wish through screener, sizer, gate and router; a refusal is logged with every number compared."""
+    """Take one entry wish through screener, sizer, gate and router; a refusal is logged with every number compared.
+
+    The screener sees the newest bar of the run, with the warm-up counted in the strategy's own bars.
+    """
     index = strategy * MAX_SYMBOLS + symbol
     signal = core["signal"][index]
     sleeve = core["sleeve"][index]
     screen = core["screen"][index]
-    market = core["market"][core["strategy"][strategy]["timeframe"] * MAX_SYMBOLS + symbol]
+    market = core["view"][0]
+    core["view"][0] = core["market"][symbol]
+    market["bars"] = core["market"][core["strategy"][strategy]["timeframe"] * MAX_SYMBOLS + symbol]["bars"]
     instrument = core["instrument"][symbol]
     code = would_emit_nb(signal, market, core["policy"][symbol], screen, instrument, sleeve, core["now_ns"], core["checks"])
     if code == Screen.NONE and size_entry_nb(core, strategy, symbol, side):
@@ -218,6 +226,8 @@ def size_entry_nb(core, strategy, symbol, side):
     price_intent_nb(core, intent["step_lots"], worst)
     sizing = core["sizing"][strategy]
     usd = suggest_gross_usd_nb(sizing, core["signal"][index], market, policy, account, intent["price"])
+    # Leverage and maintenance come from the bracket of the whole suggestion: a smaller order is never in a harder one.
+    price_intent_nb(core, max(intent["step_lots"], lots_down_nb(usd / intent["price"], instrument["step_size"], 1)), worst)
     share = sizing["max_participation_pct"]
     lots, clamp = size_lots_nb(intent, account, limits, usd, market["volume_day"], share, instrument["step_size"])
     price_intent_nb(core, lots, worst)

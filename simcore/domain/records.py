@@ -95,7 +95,7 @@ SLEEVE = _layout(
     "side qty_lots entry_lots entry_cost_e8 exit_lots exit_value_e8 decision_ns entry_ns exit_ns bars_held "
     "stop_ticks target_ticks horizon_ns "
     "gross_e8 fees_e8 funding_e8 maker_lots taker_lots n_fills wish wish_ns retry_ns pending_entry_lots "
-    "entry_route exit_route hour regime ambiguous memory_base",
+    "entry_route exit_route hour regime ambiguous barred",
     "entry_price arrival stop_distance target_distance risk_usd slippage_usd pending_notional qty",
 )
 
@@ -240,6 +240,7 @@ CORE = np.dtype(
         ("sizing", SIZING, (MAX_STRATEGIES,)),
         ("route", ROUTE, (MAX_ROUTES,)),
         ("intent", INTENT),
+        ("view", MARKET, (1,)),
         ("checks", F8, (N_VETOES, 2)),
         ("request", REQUEST, (MAX_QUEUE,)),
         ("ledger", LEDGER, (LEDGER_ROOM,)),

@@ -1,0 +1,8 @@
+"""The replay world: market data in, decision ledger out."""
+
+from simcore.replay.journal import Journal
+from simcore.replay.recording import Recording
+from simcore.replay.session import Session
+from simcore.replay.world import run_replay, warmup
+
+__all__ = ["Journal", "Recording", "Session", "run_replay", "warmup"]

@@ -1,0 +1,152 @@
+"""The journal: the recorded input stream of a run, and the re-run that feeds it back through the decision core alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from simcore.domain.errors import DataError, InvariantError
+from simcore.domain.records import INPUT, REPORT
+
+if TYPE_CHECKING:
+    from simcore.replay.plan import Plan
+
+ROOM = 1 << 16
+
+
+class JournalTables:
+    """The tables a running session notes its inputs in, and what was collected from them."""
+
+    def __init__(self, on: bool) -> None:
+        self.on = on
+        room = ROOM if on else 1
+        self.inputs = np.zeros(room, INPUT)
+        self.reports = np.zeros(room, REPORT)
+        self._inputs: list[np.ndarray] = []
+        self._reports: list[np.ndarray] = []
+
+    def collect(self, run: Any) -> None:
+        """Take what was noted since the last call."""
+        n_inputs, n_reports = int(run["n_inputs"]), int(run["n_reports"])
+        if n_inputs:
+            self._inputs.append(self.inputs[:n_inputs].copy())
+        if n_reports:
+            self._reports.append(self.reports[:n_reports].copy())
+        run["n_inputs"] = run["n_reports"] = 0
+        run["reports_before"] += n_reports
+
+    def copy(self) -> JournalTables:
+        """Return an independent copy."""
+        twin = JournalTables(self.on)
+        twin.inputs[:] = self.inputs
+        twin.reports[:] = self.reports
+        twin._inputs, twin._reports = list(self._inputs), list(self._reports)
+        return twin
+
+    def journal(self, filters: np.ndarray) -> Journal:
+        """Return everything collected so far as a journal."""
+        return Journal(
+            np.concatenate([*self._inputs, np.zeros(0, INPUT)]), np.concatenate([*self._reports, np.zeros(0, REPORT)]), filters
+        )
+
+
+@dataclass(frozen=True)
+class Journal:
+    """A recorded input stream: INPUT rows in the order the core took them, the reports and filters they point to."""
+
+    inputs: np.ndarray
+    reports: np.ndarray
+    filters: np.ndarray
+
+    def save(self, path: str | Path) -> None:
+        """Write the journal as one .npz file, whole or not at all."""
+        target = Path(path)
+        part = target.with_name(target.name + ".part")
+        with part.open("wb") as file:
+            np.savez(file, inputs=self.inputs, reports=self.reports, filters=self.filters)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Journal:
+        """Read a journal back. Raises DataError when the file is no journal."""
+        try:
+            with np.load(path) as tables:
+                return cls(tables["inputs"], tables["reports"], tables["filters"])
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(f"{path}: no journal ({error}). Record one with run_replay(..., journal=PATH).") from None
+
+    def rerun(self, plan: Plan, *, interpreted: bool = False) -> CoreRun:
+        """Feed the journal through a fresh decision core, without a venue; return what the core wrote.
+
+        The plan must be made from the same config and instruments as the recorded run. Raises InvariantError when the core
+        breaks on the way.
+        """
+        core_run = CoreRun(plan, interpreted=interpreted)
+        core_run.take(self)
+        return core_run
+
+
+class CoreRun:
+    """A decision core on its own: inputs in, requests and ledger out. This is how live runs it, too."""
+
+    def __init__(self, plan: Plan, *, interpreted: bool = False) -> None:
+        from simcore.ledger import Collector
+        from simcore.replay.plan import build_core, build_instruments
+        from simcore.replay.session import strategy_functions
+
+        self.plan = plan
+        self.interpreted = interpreted
+        self.cores, self.memory = build_core(plan, build_instruments(plan))
+        self.output = Collector()
+        self.requests: list[np.ndarray] = []
+        self._functions = strategy_functions(plan, compiled=not interpreted)
+
+    @property
+    def core(self) -> Any:
+        """The CORE record."""
+        return self.cores[0]
+
+    def take(self, journal: Journal, first: int = 0, last: int | None = None) -> None:
+        """Take the journal's inputs from row `first` to row `last` (exclusive)."""
+        at, end = first, len(journal.inputs) if last is None else last
+        while at < end:
+            at += self.take_some(journal, at, end)
+            self.empty()
+
+    def take_some(self, journal: Journal, first: int, last: int) -> int:
+        """Take inputs until the outbox has something in it; return how many were taken."""
+        from simcore.decision.joints import CORE_JOINTS
+        from simcore.decision.stream import begin_nb, end_nb, take_inputs_nb
+        from simcore.domain.enums import InputKind
+
+        item = journal.inputs[first]
+        if self.interpreted and item["kind"] == InputKind.DECIDE:
+            from simcore.replay.session import speak
+
+            begin_nb(self.cores, int(item["ts_ns"]), *CORE_JOINTS)
+            speak(self.plan, self.core, self.memory)
+            end_nb(self.cores, *CORE_JOINTS)
+            return 1
+        last = first + 1 if self.interpreted else last
+        tables = (journal.inputs, first, last, journal.reports, journal.filters)
+        return int(take_inputs_nb(self.cores, *tables, self.memory, *self._functions, *CORE_JOINTS))
+
+    def empty(self) -> None:
+        """Take requests and ledger rows out of the core's tables."""
+        if self.core["broken"]:
+            raise InvariantError(f"the core broke (code {int(self.core['broken'])}) at {int(self.core['now_ns'])} ns.")
+        n = int(self.core["n_requests"])
+        if n:
+            self.requests.append(self.core["request"][:n].copy())
+            self.core["n_requests"] = 0
+        self.output.collect(self.core)
+
+    def digest(self) -> str:
+        """Return the digest of everything the core decided."""
+        return self.output.digest()

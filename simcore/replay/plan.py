@@ -1,0 +1,212 @@
+"""The plan of a run: which strategies at which timeframes with which memory, and the records they start from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from replay_data.feed import Feed
+from replay_data.interval import interval_name
+from simcore.config import Config
+from simcore.decision.universe import resolve_universe
+from simcore.domain.errors import ConfigError
+from simcore.domain.records import CORE, MAX_STRATEGIES, MAX_SYMBOLS, MAX_TIMEFRAMES, RUN, VENUE
+from simcore.engine.fills import FillRule
+from simcore.strategy import Strategy, load_strategy
+
+NANOS = 1_000_000_000
+FIRST_ORDER_ID = 4
+ON = {"bar": 0, "cross": 1}
+
+
+@dataclass(frozen=True)
+class Use:
+    """One strategy of the run: its code, its parameters, its signal interval (ns) and the symbols it may trade."""
+
+    name: str
+    strategy: Strategy
+    params: dict[str, float]
+    interval_ns: int
+    trades: frozenset[str]
+
+
+@dataclass
+class Plan:
+    """Strategies, timeframes and caveats of a run, resolved from feed and config."""
+
+    feed: Feed
+    config: Config
+    uses: list[Use]
+    timeframes: list[int]
+    caveats: list[str] = field(default_factory=list)
+
+    @property
+    def base_ns(self) -> int:
+        """The interval of the replayed bars, in nanoseconds; symbols with others keep their own."""
+        return self.timeframes[0]
+
+
+def make_plan(feed: Feed, config: Config, strategies: list[Strategy] | None = None) -> Plan:
+    """Resolve which strategies run on which bars.
+
+    strategies: decorated objects that stand for registered names of the same name. Raises ConfigError or StrategyError.
+    """
+    base = int(feed.interval_ns.min())
+    own = {each.name: each for each in strategies or []}
+    caveats: list[str] = []
+    uses = []
+    for entry in config.enabled_strategies:
+        found = own.get(entry.name) or load_strategy(entry.module, entry.name, search=[config.folder.parent])
+        interval = entry.interval_ns
+        if 0 < interval < base:
+            caveats.append(
+                f"{entry.name} asks for {interval_name(interval)} bars; the replay has {interval_name(base)} bars and uses those."
+            )
+        interval = base if interval < base else interval
+        if interval % base:
+            raise ConfigError(
+                f"strategy_config.json: {entry.name}.interval: {interval_name(interval)} is no multiple of the replayed "
+                f"{interval_name(base)} bars. Choose a multiple or replay finer bars."
+            )
+        trades = frozenset(symbol for symbol in feed.symbols if entry.trades(symbol))
+        uses.append(Use(entry.name, found, found.resolve(entry.params), interval, trades))
+    if not uses:
+        raise ConfigError("strategy_config.json: no strategy is enabled. Set \"enabled\": true for one, or name one: --strategy ema_cross.")
+    if len(uses) > MAX_STRATEGIES:
+        raise ConfigError(f"strategy_config.json: {len(uses)} strategies are enabled; one run holds {MAX_STRATEGIES}. Disable some.")
+    timeframes = [base, *sorted({use.interval_ns for use in uses} - {base})]
+    if len(timeframes) > MAX_TIMEFRAMES:
+        names = ", ".join(map(interval_name, timeframes))
+        raise ConfigError(f"strategy_config.json: the run needs {len(timeframes)} timeframes ({names}); at most {MAX_TIMEFRAMES} fit.")
+    if int(feed.interval_ns.max()) != base and len(timeframes) > 1:
+        caveats.append("Symbols have bars of different intervals: coarser timeframes are built from each symbol's own bars.")
+    return Plan(feed, config, uses, timeframes, caveats)
+
+
+def build_memory(plan: Plan) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
+    """Return the flat array of all parameters and memory, and (param_base, memory_base, stride) of each strategy."""
+    parts: list[np.ndarray] = []
+    places = []
+    at = 0
+    for use in plan.uses:
+        values = use.strategy.param_values(use.params)
+        own = use.strategy.initial_memory(use.params)
+        places.append((at, at + len(values), len(own)))
+        parts += [values, np.tile(own, len(plan.feed.symbols))]
+        at += len(values) + len(own) * len(plan.feed.symbols)
+    return np.ascontiguousarray(np.concatenate([*parts, np.zeros(1)])), places
+
+
+def build_instruments(plan: Plan) -> np.ndarray:
+    """Return the feed's INSTRUMENT rows with fees, tier, leverage and spread from the config."""
+    feed, config = plan.feed, plan.config
+    members = resolve_universe(config, feed.symbols, feed.start_ns)
+    rows = feed.instruments.copy()
+    for index, symbol in enumerate(feed.symbols):
+        row = rows[index]
+        config.fill_instrument(row, symbol, feed.quote_assets[int(row["quote_asset"])], feed.start_ns)
+        row["tier"] = members[index].tier_id
+        row["interval_ns"] = feed.interval_ns[index]
+        if not members[index].in_universe:
+            plan.caveats.append(f"{symbol} is not traded: {members[index].reason}")
+    return rows
+
+
+def build_core(plan: Plan, instruments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the CORE record of a run before its first event, and the strategies' flat memory."""
+    feed, config = plan.feed, plan.config
+    cores = np.zeros(1, CORE)
+    core = cores[0]
+    core["n_symbols"] = len(feed.symbols)
+    core["n_strategies"] = len(plan.uses)
+    core["n_timeframes"] = len(plan.timeframes)
+    core["timeframe_ns"][: len(plan.timeframes)] = plan.timeframes
+    core["next_order_id"] = FIRST_ORDER_ID
+    core["equity_every_ns"] = round(config.settings.equity_sample_s * NANOS)
+    core["flatten_on_kill"] = int(config.settings.kill_switch.flatten)
+    core["sigma_high"] = config.settings.regime.high_vol_sigma_day
+    core["volume_low_usd"] = config.settings.regime.low_liq_volume_day_usd
+    core["account"]["known"] = 1
+    core["account"]["position_mode"] = int(config.position_mode)
+    core["account"]["reserve_nav"] = config.reserve_nav
+    core["instrument"][: len(instruments)] = instruments
+    for index, symbol in enumerate(feed.symbols):
+        core["policy"][index] = config.policy(symbol)[0]
+        start_market(core, plan, index, instruments[index])
+    memory, places = build_memory(plan)
+    for index, use in enumerate(plan.uses):
+        start_strategy(core, plan, index, use, places[index])
+    return cores, memory
+
+
+def start_market(core: Any, plan: Plan, index: int, instrument: Any) -> None:
+    """Write what is known of a symbol before its first bar: identity, interval and modelled spread."""
+    for frame, span in enumerate(plan.timeframes):
+        row = core["market"][frame * MAX_SYMBOLS + index]
+        row["symbol"] = index
+        row["interval_ns"] = plan.feed.interval_ns[index] if frame == 0 else span
+        row["spread_bps"] = 2.0 * instrument["half_spread_bps"]
+        row["sigma_day"] = row["volume_day"] = np.nan
+
+
+def start_strategy(core: Any, plan: Plan, index: int, use: Use, place: tuple[int, int, int]) -> None:
+    """Write one strategy's place in memory, and limits, screen and an empty sleeve for each symbol."""
+    row = core["strategy"][index]
+    row["on"] = ON[use.strategy.on]
+    row["timeframe"] = plan.timeframes.index(use.interval_ns)
+    row["param_base"], row["memory_base"], row["memory_stride"] = place
+    row["n_params"] = len(use.params)
+    row["active"] = 1
+    row["warmup_bars"] = use.strategy.warmup(use.params)
+    core["sizing"][index] = plan.config.sizing(use.name)[0]
+    for symbol_index, symbol in enumerate(plan.feed.symbols):
+        place_of = index * MAX_SYMBOLS + symbol_index
+        core["limits"][place_of] = plan.config.limits(use.name, symbol, plan.feed.start_ns)[0]
+        screen = core["screen"][place_of]
+        core["screen"][place_of] = plan.config.screen(use.name, symbol, plan.feed.start_ns)[0]
+        screen["warmup_bars"] = max(int(screen["warmup_bars"]), int(row["warmup_bars"]))
+        sleeve = core["sleeve"][place_of]
+        sleeve["entry_route"] = sleeve["exit_route"] = -1
+        sleeve["barred"] = int(symbol not in use.trades)
+        core["signal"][place_of]["strength"] = 1.0
+
+
+def build_venue(plan: Plan, instruments: np.ndarray) -> np.ndarray:
+    """Return the VENUE record of a run before its first event."""
+    model = plan.config.settings.bar_model
+    venues = np.zeros(1, VENUE)
+    venue = venues[0]
+    venue["n_symbols"] = len(plan.feed.symbols)
+    venue["entry_latency_ns"] = round(model.entry_latency_ms * 1e6)
+    venue["fill_rule"] = int(FillRule[model.fill_rule.upper()])
+    venue["stop_slippage_ticks"] = model.stop_slippage_ticks
+    venue["participation_cap"] = model.participation_cap_pct
+    venue["impact_y"] = model.impact_y
+    venue["fallback_sigma_day"] = model.fallback_sigma_day
+    venue["fallback_volume_day_usd"] = model.fallback_volume_day_usd
+    venue["instrument"][: len(instruments)] = instruments
+    rates = [instruments["bracket_mmr"][i, : max(1, int(n))].max() for i, n in enumerate(instruments["n_brackets"])]
+    venue["mmr_bound"] = max(rates)
+    venue["account"]["known"] = 1
+    venue["account"]["position_mode"] = int(plan.config.position_mode)
+    if model.fill_rule == "touch":
+        plan.caveats.append("Optimistic fill rule 'touch': resting orders fill when the price is merely reached.")
+    return venues
+
+
+def build_run(plan: Plan) -> np.ndarray:
+    """Return the RUN record with every cursor at its first row."""
+    feed = plan.feed
+    runs = np.zeros(1, RUN)
+    run = runs[0]
+    n = len(feed.symbols)
+    run["n_symbols"] = n
+    run["interval_ns"][:n] = feed.interval_ns
+    for name in ("bar", "mark", "funding", "filter"):
+        ranges = getattr(feed, f"{name}_range")
+        run[f"{name}_pos"][:n] = ranges[:, 0]
+        run[f"{name}_end"][:n] = ranges[:, 1]
+    return runs
+

@@ -1,0 +1,118 @@
+"""The replay world: one call from feed and config to a finished recording."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from replay_data.feed import Feed
+from replay_data.interval import interval_name
+from simcore.config import Config
+from simcore.replay.recording import Recording
+from simcore.replay.session import Session
+from simcore.strategy import Strategy
+
+Progress = Callable[[int, int, str], None]
+SLICES_PER_REPORT = 20_000
+
+
+def run_replay(
+    feed: Feed,
+    config: Config,
+    *,
+    strategies: list[Strategy] | None = None,
+    seed: int = 0,
+    interpreted: bool = False,
+    journal: str | None = None,
+    progress: Progress | None = None,
+) -> Recording:
+    """Replay a feed through the whole pipeline and return the recording.
+
+    strategies: decorated objects that stand for the registered strategies of their names. seed: kept with the recording;
+    nothing is drawn on bars. journal: path of an .npz file that receives the run's input stream. progress: called with
+    (done, total, word), in bars.
+
+    Raises ConfigError, DataError, StrategyError, InvariantError.
+    """
+    started = time.perf_counter()
+    session = Session(feed, config, strategies, interpreted=interpreted, journal=journal is not None)
+    loaded = time.perf_counter()
+    session.advance(max_slices=0)
+    compiled = time.perf_counter()
+    play(session, len(feed.bars), progress)
+    played = time.perf_counter()
+    if journal is not None:
+        session.journal.journal(feed.filters).save(journal)
+    bars = len(feed.bars)
+    events = int(session.run["events"])
+    seconds = max(played - compiled, 1e-9)
+    speed = {
+        "load_s": loaded - started,
+        "compile_s": compiled - loaded,
+        "replay_s": played - compiled,
+        "events_per_s": events / seconds,
+    }
+    totals = session.core["totals"].copy()
+    totals["events"], totals["slices"], totals["bars"] = events, session.run["slices"], bars
+    return record(session, config, seed, totals, speed)
+
+
+def play(session: Session, total: int, progress: Progress | None) -> None:
+    """Play a session to its end, in steps that a progress bar can follow."""
+    if progress is not None:
+        while session.next_ns is not None:
+            session.advance(max_slices=SLICES_PER_REPORT)
+            progress(int(session.run["events"]), total, "replay")
+    session.finish()
+
+
+def record(session: Session, config: Config, seed: int, totals: Any, speed: dict[str, float]) -> Recording:
+    """Wrap up a finished session."""
+    plan, output, feed = session.plan, session.output, session.feed
+    return Recording(
+        feed=feed,
+        config_hash=config.hash,
+        strategies=tuple(use.name for use in plan.uses),
+        params={use.name: dict(use.params) for use in plan.uses},
+        seed=seed,
+        cash=config.cash,
+        start_ns=feed.start_ns,
+        end_ns=feed.end_ns,
+        interval=interval_name(plan.base_ns),
+        ledger=output.table("ledger"),
+        trades=output.table("trade"),
+        routes=output.table("route_done"),
+        equity=output.table("equity"),
+        totals=totals,
+        account=session.core["account"].copy(),
+        venue_account=session.venue["account"].copy(),
+        digest=output.digest(),
+        speed=speed,
+        caveats=tuple(dict.fromkeys(plan.caveats)),
+    )
+
+
+def warmup(progress: Progress | None = None) -> None:
+    """Compile everything a replay of the shipped strategies needs, or read it from the cache, one part at a time."""
+    from simcore.config import load_config
+    from simcore.strategy import load_strategy
+
+    config = load_config()
+    entries = config.enabled_strategies
+    parts: list[tuple[str, Callable[[], Any]]] = [("engine", compile_engine)]
+    for entry in entries:
+        parts.append((entry.name, lambda entry=entry: load_strategy(entry.module, entry.name).compiled))
+    for done, (word, step) in enumerate(parts):
+        if progress is not None:
+            progress(done, len(parts), word)
+        step()
+    if progress is not None:
+        progress(len(parts), len(parts), "ready")
+
+
+def compile_engine() -> None:
+    """Compile the replay loop and its joints."""
+    from simcore.engine.step import advance_nb
+
+    advance_nb.compiled  # noqa: B018 - the property compiles
