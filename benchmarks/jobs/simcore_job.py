@@ -23,6 +23,7 @@ import numpy as np  # noqa: E402
 from benchmarks.jobs.clock import CASH, FAST, SLOW, measure, timed  # noqa: E402
 from benchmarks.prices import TICK, ohlcv, open_ms  # noqa: E402
 from replay_data.feed import Feed, from_arrays  # noqa: E402
+from simcore.domain.records import BAR  # noqa: E402
 
 SETTINGS = {
     "strategy_config.strategies.sma_cross.interval": "base",
@@ -61,7 +62,7 @@ def replay(folder: str, repeats: int) -> None:
     from simcore.config import load_config
     from simcore.replay import run_replay
 
-    bars = np.load(Path(folder) / "bars.npy", mmap_mode="r")
+    bars = np.load(Path(folder) / "bars.npy", mmap_mode="r").view(BAR)  # the file forgets that the record is aligned
     feed = Feed(bars=bars, **pickle.loads((Path(folder) / "rest.pickle").read_bytes()))
     config = load_config().replace(strategies=["sma_cross"], cash=CASH, allow_unlisted_symbols=True, set=SETTINGS)
     kept: list[Any] = []

@@ -27,9 +27,9 @@ def main(path: str, engine: str, repeats: int) -> None:
         above, below = quick.ma_crossed_above(steady), quick.ma_crossed_below(steady)
         if symbols > 1:
             above.columns = below.columns = prices.columns
-        # A hundredth of the cash a symbol, long above and short below.
+        # A thousandth of the cash a symbol, long above and short below.
         book = vbt.Portfolio.from_signals(
-            prices, entries=above, short_entries=below, size=CASH / 100 / 30_000, fees=FEE, init_cash=CASH, freq="1min", **shared
+            prices, entries=above, short_entries=below, size=CASH / 1_000 / 30_000, fees=FEE, init_cash=CASH, freq="1min", **shared
         )
         return {"trades": int(book.orders.count().sum()), "equity": float(book.final_value())}
 
