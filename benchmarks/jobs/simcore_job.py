@@ -65,11 +65,9 @@ def replay(folder: str, repeats: int) -> None:
     bars = np.load(Path(folder) / "bars.npy", mmap_mode="r").view(BAR)  # the file forgets that the record is aligned
     feed = Feed(bars=bars, **pickle.loads((Path(folder) / "rest.pickle").read_bytes()))
     config = load_config().replace(strategies=["sma_cross"], cash=CASH, allow_unlisted_symbols=True, set=SETTINGS)
-    kept: list[Any] = []
 
     def job() -> dict[str, Any]:
-        kept[:] = [run_replay(feed, config)]
-        (recording,) = kept
+        recording = run_replay(feed, config)
         totals = recording.totals
         return {
             "trades": len(recording.trades),

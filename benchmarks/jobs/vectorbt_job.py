@@ -28,9 +28,8 @@ def main(path: str, engine: str, repeats: int) -> None:
         if symbols > 1:
             above.columns = below.columns = prices.columns
         # A thousandth of the cash a symbol, long above and short below.
-        book = vbt.Portfolio.from_signals(
-            prices, entries=above, short_entries=below, size=CASH / 1_000 / 30_000, fees=FEE, init_cash=CASH, freq="1min", **shared
-        )
+        account = {"size": CASH / 1_000 / 30_000, "fees": FEE, "init_cash": CASH, "freq": "1min", **shared}
+        book = vbt.Portfolio.from_signals(prices, entries=above, short_entries=below, **account)
         return {"trades": int(book.orders.count().sum()), "equity": float(book.final_value())}
 
     versions = f"vectorbt {vbt.__version__}"
