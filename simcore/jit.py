@@ -10,6 +10,7 @@ import hashlib
 import os
 import platform
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,10 @@ import llvmlite
 import numba
 import numpy as np
 from numba import njit
+from numba.core.errors import NumbaExperimentalFeatureWarning
+
+# Function-typed arguments are how strategies and joints stay compiled apart; numba calls them experimental at every use.
+warnings.filterwarnings("ignore", category=NumbaExperimentalFeatureWarning)
 
 F = TypeVar("F", bound=Callable[..., Any])
 PACKAGE = Path(__file__).resolve().parent
