@@ -109,6 +109,15 @@ def open_route_nb(core, strategy, symbol, side, leg, purpose, lots, urgency):
 
 
 @kernel
+def route_leaves_nb(core, route):
+    """Return what is left to fill; an exit never asks for more than its sleeve still holds (its stop may have taken part)."""
+    leaves = route["requested_lots"] - route["maker_lots"] - route["taker_lots"]
+    if route["purpose"] != Purpose.ENTRY:
+        leaves = min(leaves, core["sleeve"][route["strategy"] * MAX_SYMBOLS + route["symbol"]]["qty_lots"])
+    return leaves
+
+
+@kernel
 def send_maker_nb(core, index):
     """Place the remainder post-only at the policy's offset from the modelled touch."""
     route = core["route"][index]
@@ -118,7 +127,7 @@ def send_maker_nb(core, index):
     offset_bps = core["policy"][symbol]["offset_bps"]
     tick_size, tick_step = instrument["tick_size"], instrument["price_filter_ticks"]
     price = maker_price_nb(route["side"], market["close"], market["spread_bps"], offset_bps, tick_size, tick_step)
-    leaves = route["requested_lots"] - route["maker_lots"] - route["taker_lots"]
+    leaves = route_leaves_nb(core, route)
     reduce_only = 0 if route["purpose"] == Purpose.ENTRY else 1
     route["stage"] = RouteStage.MAKER
     route["limit_ticks"] = price
@@ -131,7 +140,7 @@ def send_maker_nb(core, index):
 def send_taker_nb(core, index):
     """Take the remainder: entries up to the price cap and no further, exits at market."""
     route = core["route"][index]
-    leaves = route["requested_lots"] - route["maker_lots"] - route["taker_lots"]
+    leaves = route_leaves_nb(core, route)
     most = core["instrument"][route["symbol"]]["max_market_qty_lots"]
     if leaves > most:
         leaves = most
@@ -258,7 +267,7 @@ def route_filled_nb(core, index, maker, qty_lots, leaves_lots, value_e8, fee_e8)
         route["taker_lots"] += qty_lots
     route["value_e8"] += value_e8
     route["fees_e8"] += fee_e8
-    if route["maker_lots"] + route["taker_lots"] >= route["requested_lots"]:
+    if route_leaves_nb(core, route) <= 0:
         route["waits_ns"] += core["now_ns"] - route["placed_ns"]
         close_route_nb(core, index)
     elif leaves_lots == 0:

@@ -231,7 +231,7 @@ def fill_nb(venue, index, qty_lots, price_ticks, maker, reference, ts_ns, ambigu
     row["reference"] = reference
     row["ambiguous"] = ambiguous
     if order["reduce_only"] == 1:
-        shrink_exits_nb(venue, index, qty_lots)
+        shrink_exits_nb(venue, index, qty_lots, ts_ns)
     else:
         bind_exits_nb(venue, index, qty_lots, ts_ns)
 
@@ -281,23 +281,29 @@ def bind_one_nb(venue, entry_index, purpose, order_type, price_ticks, qty_lots, 
     order["armed_ns"] = ts_ns
     order["stop_ticks"] = 0
     order["target_ticks"] = 0
+    order["seen_bar"] = 0
+    order["cancel_ns"] = 0
     venue["live_orders"][order["symbol"]] += 1
     if index >= venue["n_orders"]:
         venue["n_orders"] = index + 1
 
 
 @kernel
-def shrink_exits_nb(venue, filled_index, qty_lots):
-    """Shrink the stop and target of a position that just shrank; they go when it goes."""
+def shrink_exits_nb(venue, filled_index, qty_lots, ts_ns):
+    """Shrink every other exit of a sleeve that just shrank: its stop, its target and a resting exit go when it goes.
+
+    Strategies may share a leg, and an exit that outlived its own sleeve would close another's.
+    """
     filled = venue["order"][filled_index]
     for index in range(venue["n_orders"]):
         order = venue["order"][index]
         if index == filled_index or order["active"] == 0 or order["symbol"] != filled["symbol"]:
             continue
-        bound = order["purpose"] == Purpose.STOP or order["purpose"] == Purpose.TARGET
-        if bound and order["strategy"] == filled["strategy"]:
+        if order["reduce_only"] == 1 and order["strategy"] == filled["strategy"]:
             order["leaves_lots"] = max(0, order["leaves_lots"] - qty_lots)
             if order["leaves_lots"] == 0:
+                if order["armed_ns"] == 0:
+                    report_nb(venue, ReportKind.CANCELED.value, order, 0, ts_ns)
                 drop_order_nb(venue, index)
 
 
