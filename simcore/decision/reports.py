@@ -83,19 +83,20 @@ def on_fill_nb(core, report):
     core["account"]["open_legs"] += (1 if position["qty_lots"] != 0 else 0) - (1 if was_open else 0)
     value_e8 = notional_e8_nb(qty, price, unit_e8)
     count_fill_nb(core["totals"], report, value_e8)
+    owned = owns_order_nb(core, report)
+    # An order of ours is compared with the price at its decision, a stop or target with its own level.
+    reference = core["route"][report["route"]]["arrival"] if owned else report["reference"]
     log_nb(
         core, LedgerKind.FILL.value, report["purpose"], symbol, report["strategy"], report["order_id"], side, qty, price,
-        fee * 1e-8, report["leaves_lots"] * 1.0, report["maker"] * 1.0, report["reference"], realised_e8 * 1e-8,
-        report["ambiguous"] * 1.0,
+        fee * 1e-8, report["leaves_lots"] * 1.0, report["maker"] * 1.0, reference, realised_e8 * 1e-8, report["ambiguous"] * 1.0,
     )
-    owned = owns_order_nb(core, report)
     if report["strategy"] >= 0:
-        sleeve_fill_nb(core, report, report["strategy"], qty, fee)
+        sleeve_fill_nb(core, report, report["strategy"], qty, fee, reference)
     else:
         for owner in range(core["n_strategies"]):
             held = core["sleeve"][owner * MAX_SYMBOLS + symbol]
             if held["side"] == -side:
-                sleeve_fill_nb(core, report, owner, held["qty_lots"], mul_div_trunc_nb(fee, held["qty_lots"], qty))
+                sleeve_fill_nb(core, report, owner, held["qty_lots"], mul_div_trunc_nb(fee, held["qty_lots"], qty), reference)
     if owned:
         route_filled_nb(core, report["route"], report["maker"], qty, report["leaves_lots"], value_e8, fee)
 
@@ -114,7 +115,7 @@ def count_fill_nb(totals, report, value_e8):
 
 
 @kernel
-def sleeve_fill_nb(core, report, strategy, qty_lots, fee_e8):
+def sleeve_fill_nb(core, report, strategy, qty_lots, fee_e8, reference):
     """Book a fill on one strategy's share of the symbol; open it, grow it, shrink it or close its trade."""
     symbol = report["symbol"]
     index = strategy * MAX_SYMBOLS + symbol
@@ -144,7 +145,7 @@ def sleeve_fill_nb(core, report, strategy, qty_lots, fee_e8):
         sleeve["maker_lots"] += qty_lots
     else:
         sleeve["taker_lots"] += qty_lots
-    slippage = side * (price * instrument["tick_size"] - report["reference"]) * qty_lots * instrument["step_size"]
+    slippage = side * (price * instrument["tick_size"] - reference) * qty_lots * instrument["step_size"]
     sleeve["slippage_usd"] += slippage
     core["totals"]["slippage_usd"] += slippage
     if book["qty_lots"] == 0:
