@@ -18,12 +18,12 @@ def python(code: str, *, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return run([sys.executable, "-c", code], cwd)
 
 
-def simcore(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return run([sys.executable, "-m", "simcore", *arguments], cwd)
+def simcore(*arguments: str, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
+    return run([sys.executable, "-m", "simcore", *arguments], cwd, **variables)
 
 
-def run(command: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120", "NO_COLOR": "1"}
+def run(command: list[str], cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120", "NO_COLOR": "1", **variables}
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
@@ -212,6 +212,17 @@ def test_strategies_are_listed_with_their_parameters() -> None:
 def test_no_colour_and_no_progress_reach_a_file(small_run: tuple) -> None:
     _, _, done = small_run
     assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_after_a_warmup_a_replay_compiles_nothing(cache_home: Path, tmp_path: Path) -> None:
+    cold = {"SIMCORE_CACHE_DIR": str(cache_home)}
+    warm = simcore("warmup", "--json", **cold)
+    assert warm.returncode == 0 and json.loads(warm.stdout)["cache"].startswith(str(cache_home))
+    compiled = sorted(path.name for path in cache_home.rglob("*.nbc"))
+    done = simcore("replay", "--symbols", "SYNAUSDT", "--out", str(tmp_path), "--json", **cold)
+    assert done.returncode == 0, done.stderr
+    after = sorted(path.name for path in cache_home.rglob("*.nbc"))
+    assert compiled and after == compiled, f"compiled during the replay: {sorted(set(after) - set(compiled))}"
 
 
 @pytest.mark.real
