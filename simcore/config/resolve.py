@@ -244,6 +244,13 @@ class Config:
                 return entry
         return None
 
+    def listings(self, symbol: str) -> list[UniverseEntry]:
+        """Return every entry of a symbol, in the order of pairs_universe.json; its default-tier entry where it is unlisted but allowed."""
+        periods = self.files.pairs_universe.symbols.get(symbol)
+        if periods is None:
+            return [self._unlisted(symbol)] if self.files.settings.allow_unlisted_symbols else []
+        return [self._listed(symbol, period) for period in periods]
+
     def _listed(self, symbol: str, period: Listing) -> UniverseEntry:
         end = FOREVER_NS if period.valid_to is None else day_ns(period.valid_to)
         order, share = period.max_order_notional, period.max_symbol_nav_pct

@@ -49,6 +49,7 @@ def begin_decision_nb(core, work_routes, flatten):
         core["next_day_ns"] = (now // NANOS_PER_DAY + 1) * NANOS_PER_DAY
         account["day"] = now // NANOS_PER_DAY
         account["day_start_nav"] = account["nav"]
+        turn_universe_nb(core)
     if account["orders_in_minute"] > 0 and now // NANOS_PER_MINUTE != account["minute"]:
         account["orders_in_minute"] = 0
     account["minute"] = now // NANOS_PER_MINUTE if account["orders_in_minute"] == 0 else account["minute"]
@@ -59,6 +60,17 @@ def begin_decision_nb(core, work_routes, flatten):
             flatten(core)
     if core["active_routes"] > 0:
         work_routes(core)
+
+
+@kernel
+def turn_universe_nb(core):
+    """Let symbols into the universe, and out of it, by the dates of their listing; what is held may still be closed."""
+    now = core["now_ns"]
+    for strategy in range(core["n_strategies"]):
+        for symbol in range(core["n_symbols"]):
+            instrument = core["instrument"][symbol]
+            listed = instrument["listed_from_ns"] <= now and now < instrument["listed_to_ns"]
+            core["screen"][strategy * MAX_SYMBOLS + symbol]["in_universe"] = 1 if listed else 0
 
 
 @kernel

@@ -67,7 +67,7 @@ FILTER = _layout(
 
 INSTRUMENT = _layout(
     "unit_e8 price_filter_ticks lot_filter_lots min_qty_lots max_qty_lots max_market_qty_lots min_notional_e8 "
-    "maker_fee_e8 taker_fee_e8 liquidation_fee_e8 tier quote_asset trading n_brackets interval_ns",
+    "maker_fee_e8 taker_fee_e8 liquidation_fee_e8 tier quote_asset trading n_brackets interval_ns listed_from_ns listed_to_ns",
     "tick_size step_size price_band_up_pct price_band_down_pct half_spread_bps leverage mmr_bound",
     (
         ("bracket_floor", F8, (MAX_BRACKETS,)),

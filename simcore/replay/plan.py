@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from replay_data.feed import Feed
-from replay_data.interval import interval_name
+from replay_data.interval import interval_name, iso
 from simcore.config import Config
 from simcore.decision.universe import resolve_universe
 from simcore.domain.errors import ConfigError
@@ -102,16 +102,50 @@ def build_memory(plan: Plan) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
 def build_instruments(plan: Plan) -> np.ndarray:
     """Return the feed's INSTRUMENT rows with fees, tier, leverage and spread from the config."""
     feed, config = plan.feed, plan.config
-    members = resolve_universe(config, feed.symbols, feed.start_ns)
     rows = feed.instruments.copy()
     for index, symbol in enumerate(feed.symbols):
         row = rows[index]
-        config.fill_instrument(row, symbol, feed.quote_assets[int(row["quote_asset"])], feed.start_ns)
-        row["tier"] = members[index].tier_id
+        since = listed_since(plan, symbol)
+        config.fill_instrument(row, symbol, feed.quote_assets[int(row["quote_asset"])], since)
+        member = resolve_universe(config, [symbol], since)[0]
+        row["tier"] = member.tier_id
         row["interval_ns"] = feed.interval_ns[index]
-        if not members[index].in_universe:
-            plan.caveats.append(f"{symbol} is not traded: {members[index].reason}")
+        row["listed_from_ns"], row["listed_to_ns"] = listed_span(plan, index)
+        if not member.in_universe:
+            plan.caveats.append(f"{symbol} is not traded: {member.reason}")
     return rows
+
+
+def listed_since(plan: Plan, symbol: str) -> int:
+    """Return the first moment of the run at which the symbol may be traded; the start of the run where there is none."""
+    start, end = plan.feed.start_ns, plan.feed.end_ns
+    spans = [each for each in plan.config.listings(symbol) if each.valid_from_ns < end and each.valid_to_ns > start]
+    return max(start, min((each.valid_from_ns for each in spans), default=start))
+
+
+def listed_span(plan: Plan, index: int) -> tuple[int, int]:
+    """Return from when to when the run trades a symbol (ns UTC), and note what the reader should know about it.
+
+    One run trades one tier a symbol: where listings follow on each other, that of the first counts.
+    """
+    feed, symbol = plan.feed, plan.feed.symbols[index]
+    since = listed_since(plan, symbol)
+    spans = sorted((each for each in plan.config.listings(symbol) if each.valid_to_ns > since), key=lambda each: each.valid_from_ns)
+    if not spans or spans[0].valid_from_ns > since:
+        return 0, 0
+    first, end = spans[0], spans[0].valid_to_ns
+    for later in spans[1:]:
+        if later.valid_from_ns == end and later.tier == first.tier:
+            end = later.valid_to_ns
+        elif later.valid_from_ns < feed.end_ns:
+            plan.caveats.append(f"{symbol}: its listing from {iso(later.valid_from_ns)} on is left out; replay that time by itself.")
+            break
+    low, high = feed.bar_range[index]
+    if high > low and int(feed.bars["open_ns"][low]) < since:
+        plan.caveats.append(f"{symbol} is traded from {iso(since)} on, when it was listed.")
+    if end < feed.end_ns:
+        plan.caveats.append(f"{symbol} is traded until {iso(end)}, when its listing ends.")
+    return first.valid_from_ns, end
 
 
 def build_core(plan: Plan, instruments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -163,9 +197,10 @@ def start_strategy(core: Any, plan: Plan, index: int, use: Use, place: tuple[int
     core["sizing"][index] = plan.config.sizing(use.name)[0]
     for symbol_index, symbol in enumerate(plan.feed.symbols):
         place_of = index * MAX_SYMBOLS + symbol_index
-        core["limits"][place_of] = plan.config.limits(use.name, symbol, plan.feed.start_ns)[0]
+        since = listed_since(plan, symbol)
+        core["limits"][place_of] = plan.config.limits(use.name, symbol, since)[0]
         screen = core["screen"][place_of]
-        core["screen"][place_of] = plan.config.screen(use.name, symbol, plan.feed.start_ns)[0]
+        core["screen"][place_of] = plan.config.screen(use.name, symbol, since)[0]
         screen["warmup_bars"] = max(int(screen["warmup_bars"]), int(row["warmup_bars"]))
         sleeve = core["sleeve"][place_of]
         sleeve["entry_route"] = sleeve["exit_route"] = -1
