@@ -7,11 +7,11 @@ from simcore.decision.pipeline import begin_decision_nb, call_strategies_nb, end
 import numba
 from numba import types
 
-from simcore.decision.joints import CORE_JOINT_TYPES, CORE_TYPE
+from simcore.decision.joints import CORE_TABLE, CORE_TYPE
 from simcore.domain.enums import InputKind
-from simcore.domain.records import EQUITY_ROOM, FILTER, INPUT, LEDGER_ROOM, MAX_STRATEGIES, REPORT, ROUTE_ROOM, TRADE_ROOM
-from simcore.jit import entry, inlined, kernel
-from simcore.strategy.abi import BAR_FUNCTION, CROSS_FUNCTION, FLAT_MEMORY
+from simcore.domain.records import EQUITY_ROOM, FILTER, INPUT, LEDGER_ROOM, REPORT, ROUTE_ROOM, TRADE_ROOM
+from simcore.jit import borrowed, entry, inlined, kernel
+from simcore.strategy.abi import FLAT_MEMORY
 
 LEDGER_HALF, TRADE_HALF, ROUTE_HALF, EQUITY_HALF = LEDGER_ROOM // 2, TRADE_ROOM // 2, ROUTE_ROOM // 2, EQUITY_ROOM // 2
 
@@ -49,48 +49,40 @@ CORES = types.Array(CORE_TYPE, 1, "C")
 ITEMS = types.Array(numba.from_dtype(INPUT), 1, "C", readonly=True)
 REPORTS = types.Array(numba.from_dtype(REPORT), 1, "C", readonly=True)
 FILTERS = types.Array(numba.from_dtype(FILTER), 1, "C", readonly=True)
-BAR_FUNCTIONS = types.UniTuple(BAR_FUNCTION, MAX_STRATEGIES)
-CROSS_FUNCTIONS = types.UniTuple(CROSS_FUNCTION, MAX_STRATEGIES)
 
 
-@entry(
-    types.int64(
-        CORES, ITEMS, types.int64, types.int64, REPORTS, FILTERS, FLAT_MEMORY, BAR_FUNCTIONS, CROSS_FUNCTIONS,
-        *CORE_JOINT_TYPES,
-    )
-)
-def take_inputs_nb(
-    cores, items, first, last, reports, filters, memory, bar_functions, cross_functions, on_report, consider, end_trade, work_routes, flatten
-):  # fmt: skip
+@entry(types.int64(CORES, ITEMS, types.int64, types.int64, REPORTS, FILTERS, FLAT_MEMORY, CORE_TABLE))
+def take_inputs_nb(cores, items, first, last, reports, filters, memory, functions):
     """Take a run of inputs in order, decisions included; stop early when the outbox needs to be emptied.
 
     Returns the number of inputs taken: fewer than asked when a decision left requests or filled half of the ledger.
     """
     core = cores[0]
+    items, reports, filters, memory = borrowed(items), borrowed(reports), borrowed(filters), borrowed(memory)
     for index in range(first, last):
         item = items[index]
         if item["kind"] == InputKind.DECIDE:
             core["now_ns"] = item["ts_ns"]
-            begin_decision_nb(core, work_routes, flatten)
-            call_strategies_nb(core, memory, bar_functions, cross_functions)
-            end_decision_nb(core, consider, end_trade)
+            begin_decision_nb(core, functions.work_routes, functions.flatten)
+            call_strategies_nb(core, memory, functions.bar, functions.cross)
+            end_decision_nb(core, functions.consider, functions.end_trade)
         else:
-            take_input_nb(core, item, reports, filters, on_report)
+            take_input_nb(core, item, reports, filters, functions.on_report)
         if core["n_requests"] > 0 or outbox_half_full_nb(core) or core["broken"] != 0:
             return index + 1 - first
     return last - first
 
 
-@entry(types.void(CORES, types.int64, *CORE_JOINT_TYPES))
-def begin_nb(cores, ts_ns, on_report, consider, end_trade, work_routes, flatten):
+@entry(types.void(CORES, types.int64, CORE_TABLE))
+def begin_nb(cores, ts_ns, functions):
     """Open a decision at `ts_ns` up to the point where strategies speak (for strategies that run outside the compiler)."""
     core = cores[0]
     core["now_ns"] = ts_ns
-    begin_decision_nb(core, work_routes, flatten)
+    begin_decision_nb(core, functions.work_routes, functions.flatten)
 
 
-@entry(types.void(CORES, *CORE_JOINT_TYPES))
-def end_nb(cores, on_report, consider, end_trade, work_routes, flatten):
+@entry(types.void(CORES, CORE_TABLE))
+def end_nb(cores, functions):
     """Close a decision after the strategies have spoken."""
     core = cores[0]
-    end_decision_nb(core, consider, end_trade)
+    end_decision_nb(core, functions.consider, functions.end_trade)

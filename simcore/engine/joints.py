@@ -1,20 +1,23 @@
-"""The venue's joints: its large parts, each compiled on its own behind a written signature (see decision/joints.py)."""
+"""The venue's function table: its large parts, each compiled on its own behind a written signature (see decision/joints.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import numba
 from numba import types
+from numba.experimental import structref
 
 from simcore.domain.records import BAR, FUNDING, REQUEST, VENUE
 from simcore.engine.venue import check_margin_nb, match_bar_nb, on_request_nb, settle_funding_nb
+from simcore.jit import COMPILING, Entry
 
 VENUE_TYPE = numba.from_dtype(VENUE)
 
 
-class VenueJoints(NamedTuple):
+class VenueFunctions(NamedTuple):
     """What the loop asks of the venue: match a bar, decide a request, settle funding, check margin."""
 
     match_bar: Callable[..., Any]
@@ -23,10 +26,36 @@ class VenueJoints(NamedTuple):
     check_margin: Callable[..., Any]
 
 
-VENUE_JOINT_TYPES = (
+VENUE_FIELDS = (
     types.FunctionType(types.void(VENUE_TYPE, types.int64, numba.from_dtype(BAR))),
     types.FunctionType(types.void(VENUE_TYPE, numba.from_dtype(REQUEST))),
     types.FunctionType(types.void(VENUE_TYPE, types.int64, numba.from_dtype(FUNDING))),
     types.FunctionType(types.void(VENUE_TYPE, types.int64)),
 )
-VENUE_JOINTS = VenueJoints(match_bar_nb, on_request_nb, settle_funding_nb, check_margin_nb)
+
+
+@structref.register
+class VenueTableType(types.StructRef):
+    """The compiled type of the venue's function table."""
+
+
+class VenueTable(structref.StructRefProxy):
+    """The venue's function table as compiled code holds it."""
+
+
+structref.define_proxy(VenueTable, VenueTableType, list(VenueFunctions._fields))
+VENUE_TABLE = VenueTableType(list(zip(VenueFunctions._fields, VENUE_FIELDS, strict=True)))
+
+
+def _make_venue_table(match_bar, on_request, settle_funding, check_margin):  # type: ignore[no-untyped-def]
+    return VenueTable(match_bar, on_request, settle_funding, check_margin)
+
+
+make_venue_table = Entry(_make_venue_table, VENUE_TABLE(*VENUE_FIELDS))
+
+
+@cache
+def venue_functions() -> Any:
+    """Return the venue's function table."""
+    functions = VenueFunctions(match_bar_nb, on_request_nb, settle_funding_nb, check_margin_nb)
+    return make_venue_table(*functions) if COMPILING else functions

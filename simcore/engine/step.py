@@ -14,14 +14,14 @@ from numba import types
 
 from simcore.decision.market import on_bar_nb, on_filter_nb, on_funding_rate_nb, on_mark_nb
 from simcore.decision.pipeline import begin_decision_nb, call_strategies_nb, end_decision_nb
-from simcore.decision.joints import CORE_JOINT_TYPES
-from simcore.decision.stream import BAR_FUNCTIONS, CORES, CROSS_FUNCTIONS, FILTERS, outbox_half_full_nb
+from simcore.decision.joints import CORE_TABLE
+from simcore.decision.stream import CORES, FILTERS, outbox_half_full_nb
 from simcore.domain.enums import InputKind
 from simcore.domain.records import BAR, FUNDING, INPUT, MARK, REPORT, RUN
 from simcore.engine.schedule import NEVER, find_next_other_nb, next_slice_nb
-from simcore.engine.joints import VENUE_JOINT_TYPES, VENUE_TYPE
+from simcore.engine.joints import VENUE_TABLE, VENUE_TYPE
 from simcore.engine.venue import see_bar_nb, see_mark_nb
-from simcore.jit import entry, kernel
+from simcore.jit import borrowed, entry, kernel
 from simcore.strategy.abi import FLAT_MEMORY
 
 MAX_ROUNDS = 64
@@ -148,19 +148,24 @@ def journal_half_full_nb(run, inputs, reports):
         types.Array(numba.from_dtype(RUN), 1, "C"), types.Array(VENUE_TYPE, 1, "C"), CORES,
         tape(BAR), tape(MARK), tape(FUNDING), FILTERS,
         types.Array(numba.from_dtype(INPUT), 1, "C"), types.Array(numba.from_dtype(REPORT), 1, "C"),
-        FLAT_MEMORY, BAR_FUNCTIONS, CROSS_FUNCTIONS, *VENUE_JOINT_TYPES, *CORE_JOINT_TYPES, types.int64, types.int64,
+        FLAT_MEMORY, VENUE_TABLE, CORE_TABLE, types.int64, types.int64,
     )
 )  # fmt: skip
 def advance_nb(
-    runs, venues, cores, bars, marks, fundings, filters, inputs, reports, memory, bar_functions, cross_functions,
-    match_bar, on_request, settle_funding, check_margin, on_report, consider, end_trade, work_routes, flatten, until_ns, max_slices,
+    runs, venues, cores, bars, marks, fundings, filters, inputs, reports, memory, exchange, functions, until_ns, max_slices
 ):  # fmt: skip
     """Play the tape up to `until_ns` or for `max_slices` slices and return a `Stop`; call again to go on.
 
-    With `run["external"]` set it returns WAKE whenever the strategies should speak, and goes on after they have. Whole
-    arrays are touched here and in rare branches only: handing one to a function counts its references, 20 ns a time.
+    With `run["external"]` set it returns WAKE whenever the strategies should speak, and goes on after they have.
     """
     run, venue, core = runs[0], venues[0], cores[0]
+    bars, memory, inputs, reports = borrowed(bars), borrowed(memory), borrowed(inputs), borrowed(reports)
+    marks, fundings, filters = borrowed(marks), borrowed(fundings), borrowed(filters)
+    match_bar, on_request = exchange.match_bar, exchange.on_request
+    settle_funding, check_margin = exchange.settle_funding, exchange.check_margin
+    bar_functions, cross_functions, on_report = functions.bar, functions.cross, functions.on_report
+    consider, end_trade = functions.consider, functions.end_trade
+    work_routes, flatten = functions.work_routes, functions.flatten
     slices = 0
     while True:
         if run["phase"] == PHASE_SLICE:
@@ -196,7 +201,7 @@ def advance_nb(
                 run["next_bar_ns"] = first
             if run["next_other_ns"] == ts_ns:
                 play_others_nb(run, venue, core, marks, fundings, filters, inputs, ts_ns, settle_funding)
-            if venue["account"]["open_legs"] > 0:
+            if venue["look"] == 1:
                 check_margin(venue, ts_ns)
             if venue["n_reports"] > 0:
                 if run["journal_on"] == 1:

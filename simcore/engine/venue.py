@@ -15,6 +15,8 @@ All own orders of a bar share one participation cap. Position-bound stops and ta
 
 from __future__ import annotations
 
+import math
+
 from simcore.domain.enums import BUY, Leg, OrderType, Purpose, RejectCode, ReportKind, RequestKind, TimeInForce
 from simcore.domain.records import MAX_ORDERS, MAX_QUEUE
 from simcore.engine.account import (
@@ -222,6 +224,7 @@ def fill_nb(venue, index, qty_lots, price_ticks, maker, reference, ts_ns, ambigu
     was_open = position["qty_lots"] != 0
     apply_fill_nb(venue["account"], position, order["side"], qty_lots, price_ticks, instrument["unit_e8"], fee)
     venue["account"]["open_legs"] += (1 if position["qty_lots"] != 0 else 0) - (1 if was_open else 0)
+    venue["look"] = 1
     order["leaves_lots"] -= qty_lots
     row = venue["report"][report_nb(venue, ReportKind.FILL.value, order, 0, ts_ns)]
     row["maker"] = maker
@@ -493,11 +496,16 @@ def target_reached_nb(venue, stop, bar):
 
 @kernel
 def see_bar_nb(venue, symbol, bar):
-    """Remember a bar's prices for margin: contract prices, until a mark of the same time replaces them."""
+    """Remember a bar's prices for margin: contract prices, until a mark of the same time replaces them.
+
+    Margin needs a look only when a price leaves the band within which the last look found it safe.
+    """
     tick = venue["instrument"][symbol]["tick_size"]
     venue["mark"][symbol] = bar["close_ticks"] * tick
     venue["low"][symbol] = bar["low_ticks"] * tick
     venue["high"][symbol] = bar["high_ticks"] * tick
+    if venue["low"][symbol] < venue["safe_low"][symbol] or venue["high"][symbol] > venue["safe_high"][symbol]:
+        venue["look"] = 1
     venue["sigma_day"][symbol] = bar["sigma_day"]
     venue["volume_day"][symbol] = bar["volume_day"]
 
@@ -509,6 +517,7 @@ def see_mark_nb(venue, symbol, mark, same_span):
     if same_span:
         venue["low"][symbol] = mark["low"]
         venue["high"][symbol] = mark["high"]
+    venue["look"] = 1
 
 
 @kernel
@@ -523,6 +532,7 @@ def settle_funding_nb(venue, symbol, funding):
             continue
         mark = venue["mark"][symbol]
         step_size = venue["instrument"][symbol]["step_size"]
+        venue["look"] = 1
         amount = apply_funding_nb(venue["account"], position, mark, funding["rate_e8"], step_size)
         n = report_account_nb(venue, ReportKind.FUNDING.value, symbol, leg, funding["ts_ns"], amount)
         venue["report"][n]["reference"] = funding["rate_e8"] * 1e-8
@@ -570,9 +580,12 @@ def check_margin_nb(venue, ts_ns):
     """Take the account over when, with every symbol at its worst price since the last check, its margin is gone.
 
     All symbols at their worst at once is more than happened: a guess against the trader. Marks are used where they cover
-    the same span as the bar, contract prices elsewhere.
+    the same span as the bar, contract prices elsewhere. Where the margin holds with room to spare, the room is shared out as
+    a band of prices for each symbol that needs no further look.
     """
+    venue["look"] = 0
     if venue["account"]["open_legs"] == 0:
+        set_bands_nb(venue, 0.0)
         return
     balance = venue["account"]["wallet_e8"] * 1e-8
     gross = 0.0
@@ -583,10 +596,29 @@ def check_margin_nb(venue, ts_ns):
             balance += leg_value_nb(venue, first, symbol, worst) + leg_value_nb(venue, second, symbol, worst)
             gross += (abs(first["qty_lots"]) + abs(second["qty_lots"])) * venue["instrument"][symbol]["step_size"] * worst
     # Maintenance never exceeds mmr_bound (the greatest rate of any bracket) times the gross notional.
-    if balance > venue["mmr_bound"] * gross:
-        return
-    if must_liquidate_nb(balance, worst_maintenance_nb(venue)):
+    room = balance - venue["mmr_bound"] * gross
+    set_bands_nb(venue, room)
+    if room <= 0.0 and must_liquidate_nb(balance, worst_maintenance_nb(venue)):
         liquidate_nb(venue, ts_ns)
+
+
+@kernel
+def set_bands_nb(venue, room):
+    """Give each open symbol a band of prices in which all of them together cannot use up `room`; none when there is none.
+
+    A move of d in a symbol's price costs at most (1 + mmr_bound) * d for each unit of either leg.
+    """
+    share = room / max(1, venue["account"]["open_legs"])
+    for symbol in range(venue["n_symbols"]):
+        lots = abs(venue["position"][symbol * 2]["qty_lots"]) + abs(venue["position"][symbol * 2 + 1]["qty_lots"])
+        if lots == 0:
+            venue["safe_low"][symbol] = 0.0
+            venue["safe_high"][symbol] = math.inf
+        else:
+            quantity = lots * venue["instrument"][symbol]["step_size"] * (1.0 + venue["mmr_bound"])
+            worst = worst_price_nb(venue, symbol)
+            venue["safe_low"][symbol] = worst - share / quantity if share > 0.0 else math.inf
+            venue["safe_high"][symbol] = worst + share / quantity if share > 0.0 else 0.0
 
 
 @kernel

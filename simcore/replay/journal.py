@@ -105,7 +105,7 @@ class CoreRun:
         self.cores, self.memory = build_core(plan, build_instruments(plan))
         self.output = Collector()
         self.requests: list[np.ndarray] = []
-        self._functions = strategy_functions(plan, compiled=not interpreted)
+        self.functions = strategy_functions(plan, compiled=not interpreted)
 
     @property
     def core(self) -> Any:
@@ -121,7 +121,6 @@ class CoreRun:
 
     def take_some(self, journal: Journal, first: int, last: int) -> int:
         """Take inputs until the outbox has something in it; return how many were taken."""
-        from simcore.decision.joints import CORE_JOINTS
         from simcore.decision.stream import begin_nb, end_nb, take_inputs_nb
         from simcore.domain.enums import InputKind
 
@@ -129,13 +128,13 @@ class CoreRun:
         if self.interpreted and item["kind"] == InputKind.DECIDE:
             from simcore.replay.session import speak
 
-            begin_nb(self.cores, int(item["ts_ns"]), *CORE_JOINTS)
+            begin_nb(self.cores, int(item["ts_ns"]), self.functions)
             speak(self.plan, self.core, self.memory)
-            end_nb(self.cores, *CORE_JOINTS)
+            end_nb(self.cores, self.functions)
             return 1
         last = first + 1 if self.interpreted else last
         tables = (journal.inputs, first, last, journal.reports, journal.filters)
-        return int(take_inputs_nb(self.cores, *tables, self.memory, *self._functions, *CORE_JOINTS))
+        return int(take_inputs_nb(self.cores, *tables, self.memory, self.functions))
 
     def empty(self) -> None:
         """Take requests and ledger rows out of the core's tables."""

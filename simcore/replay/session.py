@@ -12,11 +12,11 @@ import numpy as np
 from replay_data.feed import Feed
 from replay_data.interval import iso
 from simcore.config import Config
-from simcore.decision.joints import CORE_JOINTS
+from simcore.decision.joints import core_functions
 from simcore.domain.errors import InvariantError, StrategyError
 from simcore.domain.records import MAX_STRATEGIES, MAX_SYMBOLS
 from simcore.engine.account import wallet_identity_nb
-from simcore.engine.joints import VENUE_JOINTS
+from simcore.engine.joints import venue_functions
 from simcore.engine.schedule import NEVER, next_slice_nb, open_schedule_nb
 from simcore.engine.step import PHASE_STRATEGIES, Stop, advance_nb
 from simcore.engine.venue import deposit_nb
@@ -69,7 +69,7 @@ class Session:
         self.runs[0]["external"] = int(interpreted)
         open_schedule_nb(self.runs[0], feed.bars, feed.marks, feed.funding, feed.filters)
         deposit_nb(self.venues[0], round(config.cash * E8), feed.start_ns)
-        self._functions = strategy_functions(self.plan, compiled=not interpreted)
+        self.functions = strategy_functions(self.plan, compiled=not interpreted)
 
     # ------------------------------------------------------------ state
 
@@ -129,8 +129,7 @@ class Session:
             return int(
                 advance_nb(
                     self.runs, self.venues, self.cores, feed.bars, feed.marks, feed.funding, feed.filters,
-                    self.journal.inputs, self.journal.reports, self.memory, *self._functions, *VENUE_JOINTS, *CORE_JOINTS,
-                    until_ns, max_slices,
+                    self.journal.inputs, self.journal.reports, self.memory, venue_functions(), self.functions, until_ns, max_slices,
                 )
             )  # fmt: skip
         except (ZeroDivisionError, IndexError, ValueError) as error:
@@ -173,14 +172,14 @@ class Session:
         return twin
 
 
-def strategy_functions(plan: Plan, compiled: bool) -> tuple[Any, Any]:
-    """Return the two tuples of strategy functions the engine takes, filled up with ones that do nothing."""
+def strategy_functions(plan: Plan, compiled: bool) -> Any:
+    """Return the core's function table of a run, its places for strategies filled up with ones that do nothing."""
     bars: list[Any] = [noop_bar] * MAX_STRATEGIES
     crosses: list[Any] = [noop_cross] * MAX_STRATEGIES
     if compiled:
         for index, use in enumerate(plan.uses):
             (bars if use.strategy.on == "bar" else crosses)[index] = use.strategy.compiled
-    return tuple(bars), tuple(crosses)
+    return core_functions(tuple(bars), tuple(crosses))
 
 
 def speak(plan: Plan, core: Any, memory: np.ndarray) -> None:
