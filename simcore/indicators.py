@@ -133,8 +133,32 @@ def _deviation_nb(memory, base):
 @windowed
 def sma(memory, base, x):
     """Add `x` and return the mean of the last n values."""
-    _add_nb(memory, base, x)
+    left = lagged(memory, base, x)
+    if memory[base + AT] == 0.0 or memory[base + SEEN] == 1.0:
+        _retotal_nb(memory, base)
+    else:
+        centre = memory[base + CENTRE]
+        if abs(x) < INFINITY:
+            memory[base + TOTAL] += x - centre
+        if left == left:
+            memory[base + TOTAL] -= left - centre
     return _mean_nb(memory, base)
+
+
+@kernel
+def _retotal_nb(memory, base):
+    """Take the sum anew, as deviations from the newest finite value."""
+    n = int(memory[base + SIZE])
+    data = base + int(memory[base + DATA])
+    newest = memory[data + (int(memory[base + AT]) - 1) % n]
+    centre = newest if newest == newest else memory[base + CENTRE]
+    total = 0.0
+    for k in range(min(n, int(memory[base + SEEN]))):
+        value = memory[data + k]
+        if value == value:
+            total += value - centre
+    memory[base + CENTRE] = centre
+    memory[base + TOTAL] = total
 
 
 @windowed

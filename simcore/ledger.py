@@ -17,36 +17,50 @@ TABLES = (
     ("n_equity", "equity", EQUITY),
 )
 
+FIRST_ROWS = 1 << 18
+
 
 def digest_of(*tables: np.ndarray) -> str:
     """Return the sha256 of the tables' rows: equal decisions give equal digests, on any machine and in any process."""
     digest = hashlib.sha256()
     for table in tables:
-        digest.update(memoryview(np.ascontiguousarray(table)).cast("B"))
+        digest.update(np.ascontiguousarray(table).view(np.uint8).data)
     return digest.hexdigest()
 
 
 class Collector:
-    """Empties the core's output tables into growing arrays. Collect before a table is full; nothing is ever dropped."""
+    """Empties the core's output tables into growing arrays. Collect before a table is full; nothing is ever dropped.
+
+    An array starts larger than most runs need: memory that is never written costs nothing, copying does.
+    """
 
     def __init__(self) -> None:
-        self._parts: dict[str, list[np.ndarray]] = {table: [] for _, table, _ in TABLES}
+        self._rows: dict[str, np.ndarray] = {}
+        self._count = {table: 0 for _, table, _ in TABLES}
 
     def collect(self, core: Any) -> None:
         """Take the rows written since the last call and mark the core's tables empty."""
-        for counter, table, _ in TABLES:
-            rows = int(core[counter])
-            if rows:
-                self._parts[table].append(core[table][:rows].copy())
+        for counter, table, layout in TABLES:
+            new = int(core[counter])
+            if new:
+                at = self._count[table]
+                self._room(table, layout, at + new)[at : at + new] = core[table][:new]
+                self._count[table] = at + new
                 core[counter] = 0
+
+    def _room(self, table: str, layout: np.dtype, rows: int) -> np.ndarray:
+        held = self._rows.get(table)
+        if held is None or len(held) < rows:
+            larger = np.empty(max(FIRST_ROWS, 2 * rows), layout)
+            if held is not None:
+                larger[: len(held)] = held
+            self._rows[table] = held = larger
+        return held
 
     def table(self, name: str) -> np.ndarray:
         """Return every row of one table so far: "ledger", "trade", "route_done" or "equity"."""
         layout = next(dtype for _, table, dtype in TABLES if table == name)
-        parts = self._parts[name]
-        if len(parts) > 1:
-            self._parts[name] = parts = [np.concatenate(parts)]
-        return parts[0] if parts else np.zeros(0, layout)
+        return self._rows.get(name, np.zeros(0, layout))[: self._count[name]]
 
     def digest(self) -> str:
         """Return the digest of ledger, trades and router contexts so far."""
@@ -55,5 +69,6 @@ class Collector:
     def copy(self) -> Collector:
         """Return an independent copy, for a checkpoint or a fork."""
         twin = Collector()
-        twin._parts = {name: list(parts) for name, parts in self._parts.items()}
+        twin._rows = {name: self.table(name).copy() for name in self._rows}
+        twin._count = dict(self._count)
         return twin
