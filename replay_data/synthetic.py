@@ -28,7 +28,7 @@ MINUTES = 1440
 LABEL = "synthetic market"
 FUNDING_EVERY_NS = 8 * HOUR_NS
 # Volumes lie on a grid of 12 % steps, so that the sample packs well.
-VOLUME_GRID = np.unique(np.rint(1.12 ** np.arange(0, 190)).astype(np.int64))
+VOLUME_GRID = np.array(sorted({round(1.12**power) for power in range(190)}), dtype=np.int64)
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -123,17 +123,21 @@ class Run:
 
         Each file appears whole or not at all: it is written beside its place, synced, and renamed.
         """
+        from concurrent.futures import ThreadPoolExecutor
+
         import pyarrow.parquet as pq
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         stamp = {"simcore.digest": self.digest, "simcore.data": self.recording.feed.label}
-        files = {}
-        for name, columns_of in frames.FRAMES.items():
-            write = partial(pq.write_table, frames.to_arrow(columns_of(self.recording), stamp), compression="zstd")
-            files[name] = write_whole(folder / f"{name}.parquet", write)
-        files["report"] = str(self.report(folder / "report.html"))
-        self.files = {**files, "summary": str(folder / "summary.json")}
+        with ThreadPoolExecutor(1) as writer:  # Parquet packs and syncs beside the page, which only Python makes
+            jobs = {}
+            for name, columns_of in frames.FRAMES.items():
+                write = partial(pq.write_table, frames.to_arrow(columns_of(self.recording), stamp), compression="zstd")
+                jobs[name] = writer.submit(write_whole, folder / f"{name}.parquet", write)
+            report = self.report(folder / "report.html")
+            files = {name: job.result() for name, job in jobs.items()}
+        self.files = {**files, "report": str(report), "summary": str(folder / "summary.json")}
         text = json.dumps(self.summary(), indent=1, allow_nan=False, ensure_ascii=False)
         write_whole(folder / "summary.json", lambda out: out.write(text.encode()))
         return self.files
