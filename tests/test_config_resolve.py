@@ -174,7 +174,7 @@ def test_limits_are_in_the_units_of_the_record() -> None:
     row = limits[0]
     assert row["nav_max_age_ns"] == 120 * 10**9 and row["market_max_age_ns"] == 180 * 10**9
     assert (row["max_trade_nav_pct"], row["max_symbol_nav_pct"], row["max_gross_nav_pct"]) == (0.05, 0.2, 1.5)
-    assert (row["max_concurrent_positions"], row["max_orders_per_minute"]) == (12, 120)
+    assert (row["max_concurrent_positions"], row["max_orders_per_minute"]) == (24, 120)
 
 
 def test_every_limit_names_the_file_and_key_it_comes_from() -> None:
@@ -221,7 +221,7 @@ def test_the_screen_is_the_defaults_overlaid_by_the_strategy() -> None:
     assert row["cool_down_ns"] == 3_600 * 10**9 and row["max_sigma_day"] == 0.25, "its own"
     assert row["max_spread_bps"] == 20.0 and row["after_gap_bars"] == 2, "the defaults"
     assert row["market_max_age_ns"] == CONFIG.limits("zscore_reversion", "BTCUSDT")[0]["market_max_age_ns"], "one source for both"
-    assert row["retry_ns"] == 300 * 10**9, "of settings.json"
+    assert row["retry_ns"] == 3_600 * 10**9, "of settings.json"
     assert row["in_universe"] == 1
 
 
