@@ -6,6 +6,8 @@ bucket whose beginning was not seen never becomes one. Nothing is filled in: mis
 
 from __future__ import annotations
 
+from simcore.decision.outbox import log_short_nb
+from simcore.domain.enums import LedgerKind
 from simcore.domain.records import MAX_SYMBOLS
 from simcore.jit import kernel
 
@@ -138,6 +140,13 @@ def on_filter_nb(instrument, row):
     instrument["min_notional_e8"] = row["min_notional_e8"]
     instrument["price_band_up_pct"] = row["price_band_up_pct"]
     instrument["price_band_down_pct"] = row["price_band_down_pct"]
+
+
+@kernel
+def on_new_filter_nb(core, symbol, row):
+    """Take a new row of exchange filters into the core."""
+    on_filter_nb(core["instrument"][symbol], row)
+    log_short_nb(core, LedgerKind.FILTER.value, 0, symbol, -1, 0, row["lot_filter_lots"] * 1.0, row["min_notional_e8"] * 1e-8)
 
 
 @kernel

@@ -14,6 +14,7 @@ from simcore.decision.risk_gate import check_order_nb, latch_kill_switch_nb
 from simcore.decision.router import (
     abandon_route_nb,
     cap_price_nb,
+    hurry_route_nb,
     maker_price_nb,
     open_route_nb,
     send_next_nb,
@@ -49,6 +50,7 @@ def begin_decision_nb(core, work_routes, flatten):
         core["next_day_ns"] = (now // NANOS_PER_DAY + 1) * NANOS_PER_DAY
         account["day"] = now // NANOS_PER_DAY
         account["day_start_nav"] = account["nav"]
+        log_short_nb(core, LedgerKind.DAY.value, 0, -1, -1, 0, account["nav"], 0.0)
         turn_universe_nb(core)
     if account["orders_in_minute"] > 0 and now // NANOS_PER_MINUTE != account["minute"]:
         account["orders_in_minute"] = 0
@@ -56,8 +58,8 @@ def begin_decision_nb(core, work_routes, flatten):
     code = latch_kill_switch_nb(account, core["limits"][0], now)
     if code != 0:
         log_short_nb(core, LedgerKind.KILL_SWITCH.value, code, -1, -1, 0, account["drawdown_pct"], core["limits"][0]["max_drawdown_pct"])
-        if core["flatten_on_kill"] == 1:
-            flatten(core)
+    if account["kill_switch"] != 0 and core["flatten_on_kill"] == 1 and (account["open_legs"] > 0 or core["active_routes"] > 0):
+        flatten(core)
     if core["active_routes"] > 0:
         work_routes(core)
 
@@ -75,13 +77,15 @@ def turn_universe_nb(core):
 
 @kernel
 def flatten_nb(core):
-    """Send every open sleeve home at market, and stop every entry that is still being worked."""
+    """Send every open sleeve home at market, and stop every entry that is still being worked. Nothing happens twice."""
     for strategy in range(core["n_strategies"]):
         for symbol in range(core["n_symbols"]):
             sleeve = core["sleeve"][strategy * MAX_SYMBOLS + symbol]
             if sleeve["entry_route"] >= 0:
                 abandon_route_nb(core, sleeve["entry_route"])
-            if sleeve["side"] != 0 and sleeve["exit_route"] < 0:
+            if sleeve["exit_route"] >= 0:
+                hurry_route_nb(core, sleeve["exit_route"])
+            elif sleeve["side"] != 0:
                 start_exit_nb(core, strategy, symbol, Purpose.KILL.value, 1.0)
 
 
@@ -176,7 +180,10 @@ def leave_or_stay_nb(core, strategy, symbol, side, urgency):
 
 @kernel
 def start_exit_nb(core, strategy, symbol, purpose, urgency):
-    """Send a sleeve home: reduce-only, past the gate, through the router."""
+    """Send a sleeve home: reduce-only, past the gate, through the router.
+
+    What is held was bought under the filters of its day; whole, it may be sold under any, so none is put to the gate.
+    """
     sleeve = core["sleeve"][strategy * MAX_SYMBOLS + symbol]
     side = -sleeve["side"]
     leg = leg_of_nb(core, sleeve["side"])
@@ -185,6 +192,9 @@ def start_exit_nb(core, strategy, symbol, purpose, urgency):
     intent["reduce_only"] = 1
     intent["reducible_lots"] = sleeve["qty_lots"] * 1.0
     intent["qty_lots"] = sleeve["qty_lots"]
+    intent["step_lots"] = 1
+    intent["min_qty_lots"] = 1
+    intent["max_qty_lots"] = sleeve["qty_lots"]
     mask = check_order_nb(intent, core["account"], core["limits"][strategy * MAX_SYMBOLS + symbol], core["now_ns"], core["checks"])
     if mask != 0:
         log_gate_vetoes_nb(core, mask)
@@ -295,8 +305,7 @@ def enter_nb(core, strategy, symbol, side):
     set_exits_nb(core["instrument"][symbol], route, signal, side)
     sleeve["entry_route"] = index_route
     sleeve["pending_entry_lots"] = intent["qty_lots"]
-    if signal["horizon_s"] > 0.0:
-        sleeve["horizon_ns"] = core["now_ns"] + int(signal["horizon_s"] * 1e9)
+    sleeve["horizon_ns"] = core["now_ns"] + int(signal["horizon_s"] * 1e9) if signal["horizon_s"] > 0.0 else 0
     send_next_nb(core, index_route)
 
 

@@ -82,7 +82,7 @@ def on_fill_nb(core, report):
     realised_e8 = apply_fill_nb(core["account"], position, side, qty, price, unit_e8, fee)
     core["account"]["open_legs"] += (1 if position["qty_lots"] != 0 else 0) - (1 if was_open else 0)
     value_e8 = notional_e8_nb(qty, price, unit_e8)
-    count_fill_nb(core["totals"], report, value_e8)
+    count_fill_nb(core, report, value_e8)
     owned = owns_order_nb(core, report)
     # An order of ours is compared with the price at its decision, a stop or target with its own level.
     reference = core["route"][report["route"]]["arrival"] if owned else report["reference"]
@@ -93,17 +93,23 @@ def on_fill_nb(core, report):
     if report["strategy"] >= 0:
         sleeve_fill_nb(core, report, report["strategy"], qty, fee, reference)
     else:
+        done, paid = 0, 0
         for owner in range(core["n_strategies"]):
             held = core["sleeve"][owner * MAX_SYMBOLS + symbol]
             if held["side"] == -side:
-                sleeve_fill_nb(core, report, owner, held["qty_lots"], mul_div_trunc_nb(fee, held["qty_lots"], qty), reference)
+                lots = held["qty_lots"]
+                done += lots
+                share = mul_div_trunc_nb(fee, done, qty) - paid
+                paid += share
+                sleeve_fill_nb(core, report, owner, lots, share, reference)
     if owned:
         route_filled_nb(core, report["route"], report["maker"], qty, report["leaves_lots"], value_e8, fee)
 
 
 @kernel
-def count_fill_nb(totals, report, value_e8):
-    """Count one fill in the run's totals."""
+def count_fill_nb(core, report, value_e8):
+    """Count one fill in the run's totals; a taker pays half the modelled spread."""
+    totals, instrument = core["totals"], core["instrument"][report["symbol"]]
     value = value_e8 * 1e-8
     totals["traded_usd"] += value
     if report["maker"] == 1:
@@ -112,6 +118,7 @@ def count_fill_nb(totals, report, value_e8):
     else:
         totals["taker_fills"] += 1
         totals["taker_usd"] += value
+        totals["spread_usd"] += instrument["half_spread_bps"] * 1e-4 * report["reference"] * report["qty_lots"] * instrument["step_size"]
 
 
 @kernel
@@ -290,7 +297,10 @@ def on_funding_nb(core, report):
     account["wallet_e8"] += amount
     account["funding_e8"] += amount
     position["funding_e8"] += amount
-    log_short_nb(core, LedgerKind.FUNDING.value, report["leg"], symbol, -1, 0, amount * 1e-8, report["reference"])
+    log_nb(
+        core, LedgerKind.FUNDING.value, report["leg"], symbol, -1, 0, 0, position["qty_lots"], 0, amount * 1e-8, 0.0,
+        report["reference"], 0.0, 0.0, 0.0,
+    )
     total = abs(position["qty_lots"])
     direction = 1 if position["qty_lots"] > 0 else -1
     rest = amount

@@ -119,7 +119,7 @@ def route_leaves_nb(core, route):
 
 @kernel
 def send_maker_nb(core, index):
-    """Place the remainder post-only at the policy's offset from the modelled touch."""
+    """Place the remainder post-only at the policy's offset from the modelled touch; an entry never beyond its price cap."""
     route = core["route"][index]
     symbol = route["symbol"]
     market = core["market"][symbol]
@@ -127,7 +127,9 @@ def send_maker_nb(core, index):
     offset_bps = core["policy"][symbol]["offset_bps"]
     tick_size, tick_step = instrument["tick_size"], instrument["price_filter_ticks"]
     price = maker_price_nb(route["side"], market["close"], market["spread_bps"], offset_bps, tick_size, tick_step)
-    leaves = route_leaves_nb(core, route)
+    if route["purpose"] == Purpose.ENTRY and route["side"] * (price - route["cap_ticks"]) > 0:
+        price = route["cap_ticks"]
+    leaves = min(route_leaves_nb(core, route), instrument["max_qty_lots"])
     reduce_only = 0 if route["purpose"] == Purpose.ENTRY else 1
     route["stage"] = RouteStage.MAKER
     route["limit_ticks"] = price
@@ -184,7 +186,7 @@ def close_route_nb(core, index):
         outcome = RouteOutcome.TAKER.value
     elif route["maker_allowed"] == ABANDONED:
         outcome = RouteOutcome.CANCELED.value
-    elif route["last_code"] != 0:
+    elif route["last_code"] != 0 and route["last_code"] != RejectCode.UNFILLED:
         outcome = RouteOutcome.REJECTED.value
     if filled > 0 and route["arrival"] > 0.0:
         base = filled * core["instrument"][symbol]["step_size"]
@@ -241,6 +243,18 @@ def abandon_route_nb(core, index):
 
 
 @kernel
+def hurry_route_nb(core, index):
+    """End the patience of an exit: its quote is taken back, and the rest goes at market."""
+    route = core["route"][index]
+    if route["maker_allowed"] != 1:
+        return
+    route["maker_allowed"] = 0
+    if route["order_id"] != 0 and route["stage"] == RouteStage.MAKER:
+        route["stage"] = RouteStage.CANCELLING
+        request_cancel_nb(core, index)
+
+
+@kernel
 def work_routes_nb(core):
     """Give every open parent order whose symbol has a new bar its next step."""
     for index in range(core["route_high"]):
@@ -271,26 +285,34 @@ def route_filled_nb(core, index, maker, qty_lots, leaves_lots, value_e8, fee_e8)
         route["waits_ns"] += core["now_ns"] - route["placed_ns"]
         close_route_nb(core, index)
     elif leaves_lots == 0:
+        route["waits_ns"] += core["now_ns"] - route["placed_ns"]
         route["order_id"] = 0
 
 
 @kernel
 def route_ended_nb(core, index, code):
-    """Go on after a child ended unfilled: canceled, expired or rejected with `code`."""
+    """Go on after a child ended unfilled: canceled, expired or rejected with `code`.
+
+    An entry ends with a refusal; an exit that was refused as a quote goes to market, and is tried until it is done.
+    """
     route = core["route"][index]
     route["waits_ns"] += core["now_ns"] - route["placed_ns"]
     route["order_id"] = 0
     route["last_code"] = code
+    refused = code != 0 and code != RejectCode.UNFILLED
+    if refused:
+        route["rejects"] += 1
     if route["maker_allowed"] == ABANDONED:
         close_route_nb(core, index)
     elif code == RejectCode.POST_ONLY:
-        route["rejects"] += 1
         route["stage"] = RouteStage.MAKER
     elif route["stage"] == RouteStage.CANCELLING:
         route["requotes"] += 1
         send_next_nb(core, index)
     elif route["purpose"] == Purpose.ENTRY or code == RejectCode.REDUCE_ONLY:
         close_route_nb(core, index)
+    elif refused:
+        route["maker_allowed"] = 0
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from simcore.decision.market import on_bar_nb, on_filter_nb, on_funding_rate_nb, on_mark_nb
+from simcore.decision.market import on_bar_nb, on_funding_rate_nb, on_mark_nb, on_new_filter_nb
 from simcore.decision.pipeline import begin_decision_nb, call_strategies_nb, end_decision_nb
 import numba
 from numba import types
@@ -31,7 +31,7 @@ def take_input_nb(core, item, reports, filters, on_report):
     elif kind == InputKind.FUNDING_RATE:
         on_funding_rate_nb(core, symbol, item["ts_ns"], item["a"], item["b"])
     elif kind == InputKind.FILTER:
-        on_filter_nb(core["instrument"][symbol], filters[item["index"]])
+        on_new_filter_nb(core, symbol, filters[item["index"]])
 
 
 @kernel

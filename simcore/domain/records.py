@@ -148,7 +148,7 @@ ROUTE = _layout(
 # One order at the venue. Stops and targets are orders of their own, tied to the entry by `strategy` and `symbol`.
 ORDER = _layout(
     "active id route strategy symbol side leg type tif purpose reduce_only qty_lots leaves_lots price_ticks "
-    "sent_ns arrival_ns armed_ns stop_ticks target_ticks seen_bar cancel_ns",
+    "sent_ns arrival_ns armed_ns stop_ticks target_ticks seen_bar cancel_ns young_lots",
 )
 
 REQUEST = _layout(
@@ -195,9 +195,9 @@ INPUT = np.dtype(
 STRATEGY = _layout("on timeframe memory_base memory_stride param_base warmup_bars n_params active")
 
 TOTALS = _layout(
-    "events bars marks fundings slices gaps gap_bars decisions signals screen_vetoes gate_vetoes orders maker_fills taker_fills "
+    "events bars slices gaps gap_bars decisions signals screen_vetoes gate_vetoes orders maker_fills taker_fills "
     "rejects cancels expiries liquidations stop_exits target_exits signal_exits ambiguous_exits exits",
-    "traded_usd maker_usd taker_usd slippage_usd spread_usd net_time gross_time exposure_seconds",
+    "traded_usd maker_usd taker_usd slippage_usd spread_usd",
 )
 
 CORE = np.dtype(

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 from numba import types
 
-from simcore.decision.market import on_bar_nb, on_filter_nb, on_funding_rate_nb, on_mark_nb
+from simcore.decision.market import on_bar_nb, on_filter_nb, on_funding_rate_nb, on_mark_nb, on_new_filter_nb
 from simcore.decision.pipeline import begin_decision_nb, call_strategies_nb, end_decision_nb
 from simcore.decision.joints import CORE_TABLE
 from simcore.decision.stream import CORES, FILTERS, outbox_half_full_nb
@@ -90,7 +90,7 @@ def play_others_nb(run, venue, core, marks, fundings, filters, inputs, ts_ns, se
             if row["ts_ns"] > ts_ns:
                 break
             on_filter_nb(venue["instrument"][symbol], row)
-            on_filter_nb(core["instrument"][symbol], row)
+            on_new_filter_nb(core, symbol, row)
             if run["journal_on"] == 1:
                 note_nb(run, inputs, InputKind.FILTER.value, ts_ns, symbol, run["filter_pos"][symbol])
             run["filter_pos"][symbol] += 1

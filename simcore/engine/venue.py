@@ -8,7 +8,8 @@ What a bar cannot tell is guessed against the trader, in this order within one b
 3. Stops trigger when touched and fill at the worse of stop and open, with spread, slippage and impact; a stop whose entry
    filled in this very bar is live in it.
 4. Targets and resting exits fill last, by the same rule as makers. A target that the bar reached together with the stop is
-   never taken: the exit counts as ambiguous. A target whose maker entry filled in this bar waits for the next.
+   never taken: the exit counts as ambiguous. What a maker entry brought to a target in this bar waits for the next.
+5. A cancel that was under way when the bar opened arrives after its fills.
 
 All own orders of a bar share one participation cap. Position-bound stops and targets shrink and go with the position.
 """
@@ -37,8 +38,8 @@ from simcore.jit import kernel
 BROKEN_REPORTS_FULL = 11
 TAKER = 0
 MAKER = 1
-PHASES = 4
-PHASE_OPEN, PHASE_ENTRIES, PHASE_STOPS, PHASE_EXITS = 0, 1, 2, 3
+PHASES = 5
+PHASE_OPEN, PHASE_ENTRIES, PHASE_STOPS, PHASE_EXITS, PHASE_CANCELS = 0, 1, 2, 3, 4
 TRIGGERED = 2
 
 
@@ -81,9 +82,18 @@ def on_request_nb(venue, request):
     for index in range(venue["n_orders"]):
         order = venue["order"][index]
         if order["active"] == 1 and order["id"] == request["order_id"]:
-            report_nb(venue, ReportKind.CANCELED.value, order, 0, request["ts_ns"] + venue["entry_latency_ns"])
-            drop_order_nb(venue, index)
+            order["cancel_ns"] = request["ts_ns"] + venue["entry_latency_ns"]
+            if venue["entry_latency_ns"] == 0:
+                cancel_order_nb(venue, index)
             return
+
+
+@kernel
+def cancel_order_nb(venue, index):
+    """Let a cancel arrive."""
+    report_nb(venue, ReportKind.CANCELED.value, venue["order"][index], 0, venue["order"][index]["cancel_ns"])
+    drop_order_nb(venue, index)
+    return 0
 
 
 @kernel
@@ -111,6 +121,7 @@ def on_new_order_nb(venue, request):
     order["target_ticks"] = request["target_ticks"]
     order["seen_bar"] = 0
     order["cancel_ns"] = 0
+    order["young_lots"] = 0
     code = refuse_nb(venue, order)
     if index == MAX_ORDERS - 1:
         code = RejectCode.TOO_MANY_ORDERS.value
@@ -145,18 +156,21 @@ def drop_order_nb(venue, index):
 
 @kernel
 def refuse_nb(venue, order):
-    """Return the exchange's code for refusing an order at arrival, 0 to accept it: filters, bands, reduce-only, margin."""
+    """Return the exchange's code for refusing an order at arrival, 0 to accept it: filters, bands, reduce-only, margin.
+
+    What is held may be closed whole, whatever step and minimum are in force by now.
+    """
     instrument = venue["instrument"][order["symbol"]]
     qty, price = order["qty_lots"], order["price_ticks"]
     market = order["type"] == OrderType.MARKET
     most = instrument["max_market_qty_lots"] if market else instrument["max_qty_lots"]
     if instrument["trading"] != 1:
         return RejectCode.NOT_TRADING.value
-    if qty < instrument["min_qty_lots"] or qty < 1:
+    if qty < 1 or (qty < instrument["min_qty_lots"] and order["reduce_only"] == 0):
         return RejectCode.QTY_TOO_SMALL.value
     if qty > most:
         return RejectCode.QTY_TOO_LARGE.value
-    if qty % instrument["lot_filter_lots"] != 0:
+    if qty % instrument["lot_filter_lots"] != 0 and order["reduce_only"] == 0:
         return RejectCode.BAD_STEP.value
     mark = venue["mark"][order["symbol"]]
     paid = mark if market else price * instrument["tick_size"]
@@ -236,15 +250,19 @@ def fill_nb(venue, index, qty_lots, price_ticks, maker, reference, ts_ns, ambigu
     if order["reduce_only"] == 1:
         shrink_exits_nb(venue, index, qty_lots, ts_ns)
     else:
-        bind_exits_nb(venue, index, qty_lots, ts_ns)
+        bind_exits_nb(venue, index, qty_lots, price_ticks, ts_ns)
 
 
 @kernel
-def bind_exits_nb(venue, entry_index, qty_lots, ts_ns):
-    """Place or enlarge the stop and the target that came with an entry, for the quantity that just filled."""
+def bind_exits_nb(venue, entry_index, qty_lots, price_ticks, ts_ns):
+    """Place or enlarge the stop and the target that came with an entry, for the quantity that just filled.
+
+    A stop on the wrong side of the fill triggers at once, so it counts as one at the fill's own price, never as a profit.
+    """
     entry = venue["order"][entry_index]
     if entry["stop_ticks"] > 0:
-        bind_one_nb(venue, entry_index, Purpose.STOP.value, OrderType.STOP_MARKET.value, entry["stop_ticks"], qty_lots, ts_ns, 1)
+        stop = min(entry["stop_ticks"], price_ticks) if entry["side"] == BUY else max(entry["stop_ticks"], price_ticks)
+        bind_one_nb(venue, entry_index, Purpose.STOP.value, OrderType.STOP_MARKET.value, stop, qty_lots, ts_ns, 1)
     if entry["target_ticks"] > 0:
         bind_one_nb(venue, entry_index, Purpose.TARGET.value, OrderType.TAKE_PROFIT.value, entry["target_ticks"], qty_lots, ts_ns, 2)
 
@@ -259,6 +277,10 @@ def bind_one_nb(venue, entry_index, purpose, order_type, price_ticks, qty_lots, 
         if same and order["strategy"] == entry["strategy"]:
             order["qty_lots"] += qty_lots
             order["leaves_lots"] += qty_lots
+            order["young_lots"] = qty_lots + (order["young_lots"] if order["armed_ns"] == ts_ns else 0)
+            order["armed_ns"] = ts_ns
+            if purpose == Purpose.STOP and entry["side"] * (order["price_ticks"] - price_ticks) > 0:
+                order["price_ticks"] = price_ticks
             return
     index = free_order_nb(venue)
     if index == MAX_ORDERS - 1:
@@ -282,6 +304,7 @@ def bind_one_nb(venue, entry_index, purpose, order_type, price_ticks, qty_lots, 
     order["sent_ns"] = ts_ns
     order["arrival_ns"] = ts_ns
     order["armed_ns"] = ts_ns
+    order["young_lots"] = qty_lots
     order["stop_ticks"] = 0
     order["target_ticks"] = 0
     order["seen_bar"] = 0
@@ -329,7 +352,7 @@ def impact_of_nb(venue, symbol, bar, qty_lots, price):
 def match_bar_nb(venue, symbol, bar):
     """Match the symbol's orders against one bar, oldest first within each phase (module docstring)."""
     used = 0
-    for phase in range(PHASES):
+    for phase in range(PHASES if venue["entry_latency_ns"] > 0 else PHASE_CANCELS):
         last = 0
         while venue["live_orders"][symbol] > 0:
             index = next_order_nb(venue, symbol, last)
@@ -356,7 +379,11 @@ def play_phase_nb(venue, index, bar, used, phase):
     """Let one order take its part in one phase of a bar; return the lots it filled."""
     order = venue["order"][index]
     bound = order["armed_ns"] > 0
-    if not bound and order["arrival_ns"] > bar["open_ns"]:
+    if order["cancel_ns"] > 0 and (phase == PHASE_OPEN or phase == PHASE_CANCELS):
+        seen_ns = bar["open_ns"] if phase == PHASE_OPEN else bar["open_ns"] + venue["instrument"][order["symbol"]]["interval_ns"]
+        if order["cancel_ns"] <= seen_ns:
+            return cancel_order_nb(venue, index)
+    if phase == PHASE_CANCELS or (not bound and order["arrival_ns"] > bar["open_ns"]):
         return 0
     if phase == PHASE_OPEN:
         return open_order_nb(venue, index, bar, used) if not bound and order["seen_bar"] == 0 else 0
@@ -428,14 +455,17 @@ def expire_nb(venue, index, ts_ns):
 def rest_order_nb(venue, index, bar, used):
     """Fill a resting limit order, or a target, when the bar trades beyond it; return the lots filled.
 
-    A target that was armed after the bar opened waits: nobody knows whether its price came before the entry's.
+    What joined a target after the bar opened waits: nobody knows whether the target's price came before the entry's.
     """
     order = venue["order"][index]
-    if order["armed_ns"] > bar["open_ns"]:
-        return 0
     symbol = order["symbol"]
     instrument = venue["instrument"][symbol]
-    leaves = min(order["leaves_lots"], room_nb(venue, symbol, bar["volume_lots"], used))
+    leaves = order["leaves_lots"]
+    if order["armed_ns"] > bar["open_ns"]:
+        leaves -= order["young_lots"]
+    leaves = min(leaves, room_nb(venue, symbol, bar["volume_lots"], used))
+    if leaves <= 0:
+        return 0
     if order["reduce_only"] == 1:
         leaves = min(leaves, closable_lots_nb(venue["position"][slot_nb(symbol, order["leg"])], order["side"]))
     lots = maker_fill_lots_nb(

@@ -179,14 +179,13 @@ def cost_metrics(recording: Recording) -> dict[str, Any]:
     traded = float(totals["traded_usd"])
     fees = int(account["fees_e8"]) / E8
     slippage = finite(totals["slippage_usd"])
-    spread_known = totals["spread_usd"] > 0 or not totals["taker_fills"]
     return {
         "gross_pnl": int(account["realised_e8"]) / E8,
         "fees": fees,
         "funding": int(account["funding_e8"]) / E8,
         "unrealised": finite(recording.equity["upnl"][-1]) if len(recording.equity) else NAN,
         "slippage": slippage,
-        "spread_cost": finite(totals["spread_usd"]) if spread_known else NAN,
+        "spread_cost": finite(totals["spread_usd"]),
         "traded": finite(traded),
         "fees_bps": ratio(fees * 10_000.0, traded),
         "slippage_bps": ratio(slippage * 10_000.0, traded),
@@ -196,12 +195,11 @@ def cost_metrics(recording: Recording) -> dict[str, Any]:
 def exposure_metrics(recording: Recording, closes: np.ndarray) -> dict[str, Any]:
     """Return time-weighted exposure as a share of equity, time in market, and turnover a year."""
     totals, equity = recording.totals, recording.equity
-    seconds = float(totals["exposure_seconds"])
     years = (recording.end_ns - recording.start_ns) / SECOND_NS / YEAR_S
     net, gross, held = sampled_exposure(equity)
     return {
-        "exposure_net": ratio(totals["net_time"], seconds) if seconds > 0 else net,
-        "exposure_gross": ratio(totals["gross_time"], seconds) if seconds > 0 else gross,
+        "exposure_net": net,
+        "exposure_gross": gross,
         "time_in_market": held,
         "turnover": ratio(ratio(totals["traded_usd"], mean(closes[1:])), years),
     }
