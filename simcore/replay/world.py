@@ -15,6 +15,8 @@ from simcore.strategy import Strategy
 
 Progress = Callable[[int, int, str], None]
 SLICES_PER_REPORT = 20_000
+MINUTE_NS = 60_000_000_000
+FIRST_NS = 1_735_689_600_000_000_000  # 2025-01-01, for the feed that only warms up
 
 
 def run_replay(
@@ -93,26 +95,15 @@ def record(session: Session, config: Config, seed: int, totals: Any, speed: dict
     )
 
 
-def warmup(progress: Progress | None = None) -> None:
-    """Compile everything a replay of the shipped strategies needs, or read it from the cache, one part at a time."""
+def first_step() -> None:
+    """Open a session over the shortest feed there is and play it: compiles the loop, or reads it from the cache."""
+    from replay_data.feed import from_arrays
     from simcore.config import load_config
-    from simcore.strategy import load_strategy
+    from simcore.decision.stream import begin_nb, end_nb, take_inputs_nb
 
-    config = load_config()
-    entries = config.enabled_strategies
-    parts: list[tuple[str, Callable[[], Any]]] = [("engine", compile_engine)]
-    for entry in entries:
-        parts.append((entry.name, lambda entry=entry: load_strategy(entry.module, entry.name).compiled))
-    for done, (word, step) in enumerate(parts):
-        if progress is not None:
-            progress(done, len(parts), word)
-        step()
-    if progress is not None:
-        progress(len(parts), len(parts), "ready")
-
-
-def compile_engine() -> None:
-    """Compile the replay loop and its joints."""
-    from simcore.engine.step import advance_nb
-
-    advance_nb.compiled  # noqa: B018 - the property compiles
+    one = [100.0, 100.0]
+    columns = {"open_time": [FIRST_NS, FIRST_NS + MINUTE_NS], "open": one, "high": one, "low": one, "close": one, "volume": one}
+    feed = from_arrays({"SYNAUSDT": columns}, interval="1m", tick_size=0.1, step_size=0.001)
+    run_replay(feed, load_config())
+    for door in (begin_nb, end_nb, take_inputs_nb):
+        door.compiled  # noqa: B018 - the property compiles

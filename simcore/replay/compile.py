@@ -1,0 +1,84 @@
+"""The compilation of the engine ahead of a run: its parts side by side on two processors, each cached once for all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from simcore.jit import COMPILING, KERNEL_CACHE
+
+Progress = Callable[[int, int, str], None]
+
+
+def compile_venue() -> None:
+    """Compile the venue's joints."""
+    from simcore.engine.joints import venue_functions
+
+    venue_functions()
+
+
+def compile_strategies() -> None:
+    """Compile every strategy that the packaged config enables."""
+    from simcore.config import load_config
+    from simcore.strategy import load_strategy
+
+    for entry in load_config().enabled_strategies:
+        load_strategy(entry.module, entry.name).compiled  # noqa: B018 - the property compiles
+
+
+def compile_core() -> None:
+    """Compile the decision core's joints."""
+    from simcore.decision.joints import core_functions
+    from simcore.domain.records import MAX_STRATEGIES
+    from simcore.strategy import noop_bar, noop_cross
+
+    core_functions((noop_bar,) * MAX_STRATEGIES, (noop_cross,) * MAX_STRATEGIES)
+
+
+def compile_loop() -> None:
+    """Compile the replay loop and the small doors around it."""
+    from simcore.replay.world import first_step
+
+    first_step()
+
+
+def warmup(progress: Progress | None = None) -> None:
+    """Compile everything a replay of the shipped strategies needs, or read it from the cache, with a word on each part.
+
+    A second process compiles the venue and the strategies while this one compiles the core, when nothing is cached yet.
+    """
+    parts: list[tuple[str, Callable[[], Any]]] = [
+        ("decision core", compile_core),
+        ("venue", compile_venue),
+        ("strategies", compile_strategies),
+        ("replay loop", compile_loop),
+    ]
+    helper = None
+    ready = KERNEL_CACHE / "ready"
+    if COMPILING and not ready.exists():
+        helper = subprocess.Popen([sys.executable, "-W", "ignore", "-m", "simcore.replay.compile"], stdout=subprocess.DEVNULL)
+    for done, (word, step) in enumerate(parts):
+        if progress is not None:
+            progress(done, len(parts), word)
+        step()
+        if done == 0 and helper is not None:
+            if progress is not None:
+                progress(1, len(parts), "venue and strategies (second process)")
+            # Whatever it did not finish is compiled here, so its exit code does not matter.
+            helper.wait()
+    if COMPILING:
+        ready.touch()
+    if progress is not None:
+        progress(len(parts), len(parts), "ready")
+
+
+def main() -> None:
+    """Be the second process."""
+    compile_venue()
+    compile_strategies()
+
+
+if __name__ == "__main__":
+    main()
