@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simcore.domain.errors import DataError, InvariantError
-from simcore.domain.records import INPUT, REPORT
+from simcore.domain.records import FILTER, INPUT, REPORT
 
 if TYPE_CHECKING:
     from simcore.replay.plan import Plan
 
 ROOM = 1 << 16
+TABLES = {"inputs": INPUT, "reports": REPORT, "filters": FILTER}
 
 
 class JournalTables:
@@ -34,6 +35,7 @@ class JournalTables:
         n_inputs, n_reports = int(run["n_inputs"]), int(run["n_reports"])
         if n_inputs:
             self._inputs.append(self.inputs[:n_inputs].copy())
+            self.inputs[:n_inputs] = np.zeros(1, INPUT)  # a row writes only its own fields: nothing old may shine through
         if n_reports:
             self._reports.append(self.reports[:n_reports].copy())
         run["n_inputs"] = run["n_reports"] = 0
@@ -77,7 +79,7 @@ class Journal:
         """Read a journal back. Raises DataError when the file is no journal."""
         try:
             with np.load(path) as tables:
-                return cls(tables["inputs"], tables["reports"], tables["filters"])
+                return cls(*(_rows(tables[name], layout) for name, layout in TABLES.items()))
         except (OSError, ValueError, KeyError) as error:
             raise DataError(f"{path}: no journal ({error}). Record one with run_replay(..., journal=PATH).") from None
 
@@ -90,6 +92,13 @@ class Journal:
         core_run = CoreRun(plan, interpreted=interpreted)
         core_run.take(self)
         return core_run
+
+
+def _rows(table: np.ndarray, layout: np.dtype) -> np.ndarray:
+    """Return a table read from disk under the layout kernels know; files forget that its fields are aligned."""
+    if table.dtype != layout:
+        raise ValueError("its rows have another layout: it was recorded by another version")
+    return table.view(layout)
 
 
 class CoreRun:
