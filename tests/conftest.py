@@ -67,3 +67,18 @@ def sample_feed() -> Any:
 def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty folder to use as SIMCORE_CACHE_DIR of a subprocess that must start cold."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def real_window(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Thirty hours of real one-minute bars, marks and funding of three symbols, over the crash of LAYERUSDT in May 2025."""
+    from replay_data.catalog import Catalog
+    from replay_data.interval import from_iso
+
+    catalog = Catalog(tmp_path_factory.mktemp("window"))
+    names = ("BTCUSDT", "LAYERUSDT", "SOLUSDT")
+    for folder in ("klines/1m", "markPriceKlines/1h", "markPriceKlines/8h", "fundingRate"):
+        for name in names:
+            if (found := real_data / "futures_um" / folder / name).is_dir():
+                catalog.import_path(found)
+    return catalog.feed(list(names), from_iso("2025-05-05"), from_iso("2025-05-06T06:00"), "1m")
