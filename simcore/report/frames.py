@@ -95,6 +95,12 @@ def scale(recording: Recording, rows: np.ndarray, name: str) -> np.ndarray:
     return per_row
 
 
+def decimals(values: np.ndarray) -> np.ndarray:
+    """Return counts times a tick or step as the decimals they stand for: 9133 lots of 0.1 are 913.3, not 913.3000000000001."""
+    rounded: np.ndarray = np.round(values, 12)
+    return rounded
+
+
 def trades_columns(recording: Recording) -> Columns:
     """Return one row a closed trade, in order of exit; net = gross − fees + funding."""
     rows = recording.trades
@@ -105,7 +111,7 @@ def trades_columns(recording: Recording) -> Columns:
         "exit_time": moments(rows["exit_ns"]),
         **whom(recording, rows),
         "side": sides(rows["side"], "long", "short"),
-        "size": rows["qty_lots"] * step[rows["symbol"]] * rows["side"],
+        "size": decimals(rows["qty_lots"] * step[rows["symbol"]] * rows["side"]),
         "entry_time": moments(rows["entry_ns"]),
         "decision_time": moments(rows["decision_ns"]),
         "duration": (rows["exit_ns"] - rows["entry_ns"]).astype("timedelta64[ns]"),
@@ -139,8 +145,8 @@ def of_kind(recording: Recording, *kinds: LedgerKind) -> np.ndarray:
 def fills_columns(recording: Recording) -> Columns:
     """Return one row a fill; slippage is against the price the fill is compared with, a cost is positive."""
     rows = of_kind(recording, LedgerKind.FILL)
-    price = rows["price_ticks"] * scale(recording, rows, "tick_size")
-    size = rows["qty_lots"] * scale(recording, rows, "step_size")
+    price = decimals(rows["price_ticks"] * scale(recording, rows, "tick_size"))
+    size = decimals(rows["qty_lots"] * scale(recording, rows, "step_size"))
     return {
         "time": moments(rows["ts_ns"]),
         **whom(recording, rows),
@@ -179,9 +185,9 @@ def orders_columns(recording: Recording) -> Columns:
         "type": enum_names(rows["code"], OrderType),
         "time_in_force": enum_names(rows["x0"].astype(np.int64), TimeInForce),
         "purpose": enum_names(rows["x1"].astype(np.int64), Purpose),
-        "size": rows["qty_lots"] * step,
-        "price": np.where(rows["price_ticks"] > 0, rows["price_ticks"] * tick, NAN),
-        "filled": lots * step,
+        "size": decimals(rows["qty_lots"] * step),
+        "price": np.where(rows["price_ticks"] > 0, decimals(rows["price_ticks"] * tick), NAN),
+        "filled": decimals(lots * step),
         "average_price": quotient(worth, lots) * tick,
         "commission": gather_sum(ids, fills["order_id"], fills["value"]),
         "accepted_time": moments(gather_last(ids, accepted["order_id"], accepted["ts_ns"])),
@@ -300,9 +306,9 @@ def routes_columns(recording: Recording) -> Columns:
         "side": sides(rows["side"], "buy", "sell"),
         "purpose": enum_names(rows["purpose"], Purpose),
         "outcome": enum_names(rows["outcome"], RouteOutcome),
-        "requested": rows["requested_lots"] * step,
-        "maker": rows["maker_lots"] * step,
-        "taker": rows["taker_lots"] * step,
+        "requested": decimals(rows["requested_lots"] * step),
+        "maker": decimals(rows["maker_lots"] * step),
+        "taker": decimals(rows["taker_lots"] * step),
         "maker_orders": rows["maker_orders"],
         "taker_orders": rows["taker_orders"],
         "requotes": rows["requotes"],
