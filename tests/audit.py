@@ -78,7 +78,9 @@ class Audit:
         for (index, ts_ns), lots in volume.items():
             traded = self.bar(self.feed.symbols[index], ts_ns)["volume"]
             step = float(self.feed.instruments["step_size"][index])
-            assert lots * step <= 0.1 * traded * (1 + 1e-9), f"{self.feed.symbols[index]}: more than the cap of {traded} in one bar"
+            assert lots * step <= 0.1 * traded * (1 + 1e-9), (
+                f"{self.feed.symbols[index]}: more than the cap of {traded} in one bar"
+            )
 
     def check_maker(self, fill: Any, bar: Any, price: float, side: int, tick: float) -> None:
         """A resting order fills at its own limit, in a bar that traded beyond it."""
@@ -153,7 +155,9 @@ class Audit:
         if not files:
             return {}
         rows = pd.concat(map(pd.read_csv, files), ignore_index=True)
-        return dict(zip((rows["calc_time"] // 60_000 * 60_000 * 1_000_000).tolist(), rows["last_funding_rate"].tolist(), strict=True))
+        return dict(
+            zip((rows["calc_time"] // 60_000 * 60_000 * 1_000_000).tolist(), rows["last_funding_rate"].tolist(), strict=True)
+        )
 
     def mark(self, symbol: str, ts_ns: int) -> float:
         """The mark price known at a settlement: the mark bar that closes then, or the last close of the contract."""
@@ -174,7 +178,9 @@ class Audit:
         rows = ledger[(ledger["kind"] == LedgerKind.FILL) | (ledger["kind"] == LedgerKind.FUNDING)]
         at = 0
         for ts_ns in (t for t in times if self.recording.start_ns <= t <= self.recording.end_ns):
-            while at < len(rows) and (rows["ts_ns"][at] < ts_ns or (rows["ts_ns"][at] == ts_ns and rows["kind"][at] == LedgerKind.FILL)):
+            while at < len(rows) and (
+                rows["ts_ns"][at] < ts_ns or (rows["ts_ns"][at] == ts_ns and rows["kind"][at] == LedgerKind.FILL)
+            ):
                 self.book(rows[at], held, paid)
                 at += 1
             for (symbol, leg), quantity in held.items():

@@ -69,7 +69,7 @@ def sections(recording: Recording, metrics: Mapping[str, Any], checks: Mapping[s
     yield section("By exit reason and side", by_exit, f"Closed trades, money in {unit}")
     note = f"Mean net of a trade in {unit}, by hour (UTC); below it the number of trades"
     yield section("By hour of decision", hour_body(metrics, unit), note)
-    note = "What stood between signal and order, by the config key that was broken. A refused wish is tried again; every try counts"
+    note = "What stood between signal and order, by the config key broken. A refused wish is tried again; every try counts"
     yield section("Refusals", refusal_body(recording), note)
     note = "How parent orders were carried out; slippage is against arrival, a cost is positive"
     yield section("Router", router_body(recording, metrics), note)
