@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from simcore.domain.enums import LONG, LedgerKind
+from simcore.domain.records import MAX_SYMBOLS
 from tests.scenes import LOTS, A, Wish, bar, flat, play
 
 DAY = 1_440
@@ -48,3 +49,9 @@ def test_slippage_is_against_the_price_at_the_decision() -> None:
     # Decided at 1,000.0, filled at the next open of 1,001.0 plus half a spread: 12 ticks of 0.1 on one coin.
     assert fill["x1"] == pytest.approx(1_000.0)
     assert scene.totals["slippage_usd"] == pytest.approx((fill["price_ticks"] - 10_000) * 0.1)
+
+
+def test_strategies_are_told_the_hour_in_which_the_bar_closed() -> None:
+    scene = play([*flat(n=130)], {}, intervals={"script": "5m"})
+    # The last bar closes at 02:10, and so does the last complete bucket of five minutes.
+    assert [int(scene.core["market"][frame * MAX_SYMBOLS]["hour"]) for frame in (0, 1)] == [2, 2]

@@ -32,6 +32,7 @@ def on_bar_nb(core, symbol, bar):
     market["gap_bars"] = missing
     market["open_ns"] = open_ns
     market["ts_ns"] = open_ns + interval
+    market["hour"] = utc_hour_nb(open_ns + interval)
     market["bars"] += 1
     market["fresh"] = 1
     market["close_ticks"] = bar["close_ticks"]
@@ -101,7 +102,8 @@ def publish_frame_nb(core, index, base, bucket, span):
 
 @kernel
 def copy_context_nb(market, base):
-    """Give a coarser timeframe the day's figures of its base."""
+    """Give a coarser timeframe the hour and the day's figures of its base."""
+    market["hour"] = base["hour"]
     market["sigma_day"] = base["sigma_day"]
     market["volume_day"] = base["volume_day"]
     market["mark"] = base["mark"]
