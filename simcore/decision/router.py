@@ -134,6 +134,8 @@ def send_maker_nb(core, index):
     route["stage"] = RouteStage.MAKER
     route["limit_ticks"] = price
     route["placed_ns"] = core["now_ns"]
+    if route["maker_orders"] > 0:
+        route["requotes"] += 1
     route["maker_orders"] += 1
     route["order_id"] = request_order_nb(core, index, OrderType.LIMIT.value, TimeInForce.GTX.value, leaves, price, reduce_only)
 
@@ -164,8 +166,7 @@ def send_taker_nb(core, index):
 def send_next_nb(core, index):
     """Send the route's next child: a maker quote while re-quotes are left, then the taker."""
     route = core["route"][index]
-    tries = route["requotes"] + route["rejects"]
-    if route["maker_allowed"] == 1 and tries <= core["policy"][route["symbol"]]["max_requotes"]:
+    if route["maker_allowed"] == 1 and route["maker_orders"] <= core["policy"][route["symbol"]]["max_requotes"]:
         send_maker_nb(core, index)
     else:
         send_taker_nb(core, index)
@@ -307,7 +308,6 @@ def route_ended_nb(core, index, code):
     elif code == RejectCode.POST_ONLY:
         route["stage"] = RouteStage.MAKER
     elif route["stage"] == RouteStage.CANCELLING:
-        route["requotes"] += 1
         send_next_nb(core, index)
     elif route["purpose"] == Purpose.ENTRY or code == RejectCode.REDUCE_ONLY:
         close_route_nb(core, index)
