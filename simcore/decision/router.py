@@ -257,19 +257,32 @@ def hurry_route_nb(core, index):
 
 @kernel
 def work_routes_nb(core):
-    """Give every open parent order whose symbol has a new bar its next step."""
-    for index in range(core["route_high"]):
-        route = core["route"][index]
-        if route["active"] == 0 or core["market"][route["symbol"]]["fresh"] == 0:
-            continue
-        if route["order_id"] == 0:
-            send_next_nb(core, index)
-        elif route["stage"] == RouteStage.MAKER:
-            policy = core["policy"][route["symbol"]]
-            patience = policy["wait_ns"] * (1.0 - policy["taker_bias"])
-            if core["now_ns"] - route["placed_ns"] >= patience:
-                route["stage"] = RouteStage.CANCELLING
-                request_cancel_nb(core, index)
+    """Give every open parent order whose symbol has a new bar its next step: strategies in order, symbols by name, entries first.
+
+    Never by row: which rows are free depends on other symbols, and orders sent first fill first.
+    """
+    for strategy in range(core["n_strategies"]):
+        for symbol in range(core["n_symbols"]):
+            if core["market"][symbol]["fresh"] == 1:
+                sleeve = core["sleeve"][strategy * MAX_SYMBOLS + symbol]
+                if sleeve["entry_route"] >= 0:
+                    work_route_nb(core, sleeve["entry_route"])
+                if sleeve["exit_route"] >= 0:
+                    work_route_nb(core, sleeve["exit_route"])
+
+
+@kernel
+def work_route_nb(core, index):
+    """Send what is not at the venue, and take back a quote that waited long enough."""
+    route = core["route"][index]
+    if route["order_id"] == 0:
+        send_next_nb(core, index)
+    elif route["stage"] == RouteStage.MAKER:
+        policy = core["policy"][route["symbol"]]
+        patience = policy["wait_ns"] * (1.0 - policy["taker_bias"])
+        if core["now_ns"] - route["placed_ns"] >= patience:
+            route["stage"] = RouteStage.CANCELLING
+            request_cancel_nb(core, index)
 
 
 @kernel
