@@ -154,10 +154,11 @@ def config_of(
     settings: Mapping[str, Any] | None = None,
     sizing: Mapping[str, Any] | None = None,
     intervals: Mapping[str, str] | None = None,
+    free: bool = False,
 ) -> Config:
     """Return a config with wide limits and an open screen in which exactly these strategies run, on the replayed bars.
 
-    settings: values by path below settings.json ("bar_model.fill_rule"). params, intervals: by strategy.
+    settings: values by path below settings.json ("bar_model.fill_rule"). params, intervals: by strategy. free: without fees.
     """
     trees = copy.deepcopy(dict(_packaged().trees))
     trees["settings"] |= {"cash": cash, "allow_unlisted_symbols": True, "equity_sample_s": 300, "entry_retry_s": 600}
@@ -169,6 +170,8 @@ def config_of(
             node = node[part]
         node[last] = value
     trees["risk_limits"] = {"nav_max_age_s": 3_600, "market_max_age_s": 3_600, **WIDE, **(limits or {})}
+    if free:
+        trees["assets"]["quote_assets"]["USDT"] |= {"maker_fee_bps": 0.0, "taker_fee_bps": 0.0}
     registry = trees["strategy_registry"]["strategies"]
     uses = {}
     for each in strategies:
