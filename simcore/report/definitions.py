@@ -112,7 +112,7 @@ _COSTS = _group(
         ("funding", "Funding", "money", "Funding received (paid is negative)."),
         ("unrealised", "Unrealised", "money", "Open PnL at mark at the end of the run."),
         ("slippage", "Slippage", "money", "Fill prices against the price at the decision (a cost is positive); inside gross."),
-        ("spread_cost", "Spread paid", "money", "Half spreads paid by takers, inside slippage; a dash where not recorded.."),
+        ("spread_cost", "Spread paid", "money", "Half spreads paid by takers, inside slippage."),
         ("traded", "Traded notional", "money", "Sum of |quantity × price| of all fills."),
         ("fees_bps", "Fees, bps of traded", "bps", "Fees / traded notional."),
         ("slippage_bps", "Slippage, bps of traded", "bps", "Slippage / traded notional."),

@@ -229,7 +229,7 @@ def execution_metrics(recording: Recording) -> dict[str, Any]:
         "n_rejects": int(totals["rejects"]),
         "n_cancels": int(totals["cancels"]),
         "n_routes": len(routes),
-        "fallback_share": ratio(int((routes["fallback"] > 0).sum()), int((routes["maker_allowed"] > 0).sum())),
+        "fallback_share": ratio(int((routes["fallback"] > 0).sum()), int((routes["maker_orders"] > 0).sum())),
         "gave_up_share": ratio(int((~filled).sum()), len(routes)),
         "avg_wait_s": mean(routes["waits_ns"][routes["maker_orders"] > 0] / SECOND_NS),
         "avg_slippage_bps": mean(known(routes["slippage_bps"][filled])),
