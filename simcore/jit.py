@@ -75,6 +75,12 @@ def kernel(function: F) -> F:
     return compiled
 
 
+def part(function: F) -> F:
+    """Compile `function` as a part of the kernels that call it: no door from Python, no file of its own in the cache."""
+    compiled: F = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    return compiled
+
+
 class Entry:
     """A compiled door from Python with one written signature, compiled (or read from the cache) at its first call."""
 

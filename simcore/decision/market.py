@@ -9,13 +9,13 @@ from __future__ import annotations
 from simcore.decision.outbox import log_short_nb
 from simcore.domain.enums import LedgerKind
 from simcore.domain.records import MAX_SYMBOLS
-from simcore.jit import kernel
+from simcore.jit import kernel, part
 
 NANOS_PER_HOUR = 3_600_000_000_000
 HOURS_PER_DAY = 24
 
 
-@kernel
+@part
 def on_bar_nb(core, symbol, bar):
     """Take one closed bar of `symbol` into the core's market view."""
     instrument = core["instrument"][symbol]
@@ -49,7 +49,7 @@ def on_bar_nb(core, symbol, bar):
         build_frame_nb(core, symbol, frame)
 
 
-@kernel
+@part
 def build_frame_nb(core, symbol, frame):
     """Add the symbol's newest base bar to its bucket of one coarser timeframe; publish the bucket when it is complete."""
     base = core["market"][symbol]
@@ -79,7 +79,7 @@ def build_frame_nb(core, symbol, frame):
             publish_frame_nb(core, index, base, bucket, span)
 
 
-@kernel
+@part
 def publish_frame_nb(core, index, base, bucket, span):
     """Make a complete bucket the timeframe's newest bar. A first bucket that began before the data did is dropped."""
     market = core["market"][index]
@@ -100,7 +100,7 @@ def publish_frame_nb(core, index, base, bucket, span):
     copy_context_nb(market, base)
 
 
-@kernel
+@part
 def copy_context_nb(market, base):
     """Give a coarser timeframe the hour and the day's figures of its base."""
     market["hour"] = base["hour"]
@@ -112,7 +112,7 @@ def copy_context_nb(market, base):
     market["funding_interval_ns"] = base["funding_interval_ns"]
 
 
-@kernel
+@part
 def on_mark_nb(core, symbol, ts_ns, mark):
     """Take a mark price that became known at `ts_ns`."""
     for frame in range(core["n_timeframes"]):
@@ -121,7 +121,7 @@ def on_mark_nb(core, symbol, ts_ns, mark):
         market["mark_ts_ns"] = ts_ns
 
 
-@kernel
+@part
 def on_funding_rate_nb(core, symbol, ts_ns, rate_e8, interval_ns):
     """Take the rate of a settlement that just happened: the last rate known, until the next one."""
     for frame in range(core["n_timeframes"]):
@@ -144,14 +144,14 @@ def on_filter_nb(instrument, row):
     instrument["price_band_down_pct"] = row["price_band_down_pct"]
 
 
-@kernel
+@part
 def on_new_filter_nb(core, symbol, row):
     """Take a new row of exchange filters into the core."""
     on_filter_nb(core["instrument"][symbol], row)
     log_short_nb(core, LedgerKind.FILTER.value, 0, symbol, -1, 0, row["lot_filter_lots"] * 1.0, row["min_notional_e8"] * 1e-8)
 
 
-@kernel
+@part
 def clear_fresh_nb(core):
     """Forget which bars closed now, once the decision over them is taken."""
     for frame in range(core["n_timeframes"]):
@@ -160,7 +160,7 @@ def clear_fresh_nb(core):
     core["fresh"] = 0
 
 
-@kernel
+@part
 def utc_hour_nb(ts_ns):
     """Return the UTC hour of day, 0 to 23."""
     return (ts_ns // NANOS_PER_HOUR) % HOURS_PER_DAY

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from simcore.domain.enums import LedgerKind, RequestKind
 from simcore.domain.records import LEDGER_ROOM, MAX_QUEUE
-from simcore.jit import kernel
+from simcore.jit import part
 
 BROKEN_LEDGER_FULL = 1
 BROKEN_REQUESTS_FULL = 2
 
 
-@kernel
+@part
 def log_nb(core, kind, code, symbol, strategy, order_id, side, qty_lots, price_ticks, value, cap, x0, x1, x2, x3):
     """Append one ledger row, stamped with the core's own time."""
     n = core["n_ledger"]
@@ -38,13 +38,13 @@ def log_nb(core, kind, code, symbol, strategy, order_id, side, qty_lots, price_t
     core["seq"] += 1
 
 
-@kernel
+@part
 def log_short_nb(core, kind, code, symbol, strategy, order_id, value, cap):
     """Append one ledger row that carries only a code and two numbers."""
     log_nb(core, kind, code, symbol, strategy, order_id, 0, 0, 0, value, cap, 0.0, 0.0, 0.0, 0.0)
 
 
-@kernel
+@part
 def request_order_nb(core, route_id, order_type, tif, qty_lots, price_ticks, reduce_only):
     """Queue one new order for the route and return its id. Ids step by four: id + 1 is its stop, id + 2 its target."""
     n = core["n_requests"]
@@ -81,7 +81,7 @@ def request_order_nb(core, route_id, order_type, tif, qty_lots, price_ticks, red
     return order_id
 
 
-@kernel
+@part
 def request_cancel_nb(core, route_id):
     """Queue the cancel of the route's working order."""
     n = core["n_requests"]

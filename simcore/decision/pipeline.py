@@ -24,7 +24,7 @@ from simcore.decision.sizer import minimum_lots_nb, size_lots_nb, suggest_gross_
 from simcore.domain.enums import BUY, Clamp, LedgerKind, Leg, PositionMode, Purpose, Screen
 from simcore.domain.records import EQUITY_ROOM, MAX_SYMBOLS, N_VETOES
 from simcore.engine.rounding import lots_down_nb, passive_ticks_nb
-from simcore.jit import inlined, kernel
+from simcore.jit import inlined, kernel, part
 
 NANOS_PER_DAY = 86_400_000_000_000
 NANOS_PER_MINUTE = 60_000_000_000
@@ -32,7 +32,7 @@ BROKEN_EQUITY_FULL = 5
 HORIZON = int(Purpose.HORIZON)
 
 
-@kernel
+@part
 def leg_of_nb(core, side):
     """Return the account leg that a sleeve of `side` lives on."""
     if core["account"]["position_mode"] == PositionMode.ONE_WAY:
@@ -64,7 +64,7 @@ def begin_decision_nb(core, work_routes, flatten):
         work_routes(core)
 
 
-@kernel
+@part
 def turn_universe_nb(core):
     """Let symbols into the universe, and out of it, by the dates of their listing; what is held may still be closed."""
     now = core["now_ns"]
@@ -110,7 +110,7 @@ def call_strategies_nb(core, memory, bar_functions, cross_functions):
             cross_functions[index](markets, sleeves, memory, params, base, stride, core["signal"][own : own + n], n)
 
 
-@kernel
+@part
 def any_fresh_nb(core, first):
     """Say whether any symbol's bar of the timeframe that starts at `first` closed now."""
     for symbol in range(core["n_symbols"]):
@@ -167,7 +167,7 @@ def consider_nb(core, strategy, symbol):
         sleeve["retry_ns"] = core["now_ns"]
 
 
-@kernel
+@part
 def leave_or_stay_nb(core, strategy, symbol, side, urgency):
     """Start the exit of a sleeve whose wish changed, or stop an exit that is no longer wished."""
     sleeve = core["sleeve"][strategy * MAX_SYMBOLS + symbol]
@@ -206,7 +206,7 @@ def start_exit_nb(core, strategy, symbol, purpose, urgency):
         send_next_nb(core, route)
 
 
-@kernel
+@part
 def try_entry_nb(core, strategy, symbol, side):
     """Take one entry wish through screener, sizer, gate and router; a refusal is logged with every number compared.
 
@@ -234,7 +234,7 @@ def try_entry_nb(core, strategy, symbol, side):
         sleeve["retry_ns"] = core["now_ns"] + screen["retry_ns"]
 
 
-@kernel
+@part
 def size_entry_nb(core, strategy, symbol, side):
     """Size the entry and put it before the gate; True when the order may go, with its quantity in the intent."""
     index = strategy * MAX_SYMBOLS + symbol
@@ -274,14 +274,14 @@ def size_entry_nb(core, strategy, symbol, side):
     return True
 
 
-@kernel
+@part
 def losses_nb(account):
     """Bring the day's loss, as the gate reads it, up to date."""
     if account["day_start_nav"] > 0.0:
         account["day_loss_pct"] = 1.0 - account["nav"] / account["day_start_nav"]
 
 
-@kernel
+@part
 def worst_price_nb(instrument, market, policy, side):
     """Return the price in ticks at which an entry costs most: a buy at its taker cap, a sell at its maker quote."""
     tick, tick_step = instrument["tick_size"], instrument["price_filter_ticks"]
@@ -290,7 +290,7 @@ def worst_price_nb(instrument, market, policy, side):
     return maker_price_nb(side, market["close"], market["spread_bps"], policy["offset_bps"], tick, tick_step)
 
 
-@kernel
+@part
 def enter_nb(core, strategy, symbol, side):
     """Open the parent order of an entry that passed, with its stop and target levels."""
     index = strategy * MAX_SYMBOLS + symbol
@@ -309,7 +309,7 @@ def enter_nb(core, strategy, symbol, side):
     send_next_nb(core, index_route)
 
 
-@kernel
+@part
 def set_exits_nb(instrument, route, signal, side):
     """Turn the signal's distances into stop and target prices around the arrival price; the stop is rounded nearer."""
     tick, tick_step = instrument["tick_size"], instrument["price_filter_ticks"]
@@ -323,7 +323,7 @@ def set_exits_nb(instrument, route, signal, side):
         route["target_ticks"] = target if target > 0 else 0
 
 
-@kernel
+@part
 def log_gate_vetoes_nb(core, mask):
     """Write one ledger row for each failing limit, the first one marked."""
     intent = core["intent"]
@@ -338,7 +338,7 @@ def log_gate_vetoes_nb(core, mask):
             first = 0.0
 
 
-@kernel
+@part
 def log_gate_pass_nb(core):
     """Write the ledger row of an order the gate let pass."""
     intent = core["intent"]
@@ -349,7 +349,7 @@ def log_gate_pass_nb(core):
     )
 
 
-@kernel
+@part
 def sample_equity_nb(core):
     """Append one row to the equity curve."""
     n = core["n_equity"]
@@ -390,7 +390,7 @@ def end_decision_nb(core, consider, end_trade):
     clear_fresh_nb(core)
 
 
-@kernel
+@part
 def note_gaps_nb(core):
     """Write a ledger row for every symbol whose new bar follows missing ones."""
     for symbol in range(core["n_symbols"]):

@@ -15,7 +15,7 @@ from simcore.domain.records import MAX_SYMBOLS, TRADE_ROOM
 from simcore.decision.market import utc_hour_nb
 from simcore.engine.account import apply_fill_nb, apply_transfer_nb, book_fill_nb, slot_nb
 from simcore.engine.money import mul_div_trunc_nb, notional_e8_nb
-from simcore.jit import kernel
+from simcore.jit import kernel, part
 
 BROKEN_TRADES_FULL = 4
 
@@ -37,7 +37,7 @@ def on_report_nb(core, report):
         on_order_state_nb(core, report)
 
 
-@kernel
+@part
 def on_order_state_nb(core, report):
     """Log an order's new state and let its route go on."""
     kind = report["kind"]
@@ -62,7 +62,7 @@ def on_order_state_nb(core, report):
         route_ended_nb(core, report["route"], code)
 
 
-@kernel
+@part
 def owns_order_nb(core, report):
     """Say whether the report's order is the one its route is working now."""
     if report["route"] < 0:
@@ -71,7 +71,7 @@ def owns_order_nb(core, report):
     return route["active"] == 1 and route["order_id"] == report["order_id"]
 
 
-@kernel
+@part
 def on_fill_nb(core, report):
     """Book a fill on the account, on its sleeve (or on every sleeve of the leg) and on its route."""
     symbol = report["symbol"]
@@ -106,7 +106,7 @@ def on_fill_nb(core, report):
         route_filled_nb(core, report["route"], report["maker"], qty, report["leaves_lots"], value_e8, fee)
 
 
-@kernel
+@part
 def count_fill_nb(core, report, value_e8):
     """Count one fill in the run's totals; a taker pays half the modelled spread."""
     totals, instrument = core["totals"], core["instrument"][report["symbol"]]
@@ -121,7 +121,7 @@ def count_fill_nb(core, report, value_e8):
         totals["spread_usd"] += instrument["half_spread_bps"] * 1e-4 * report["reference"] * report["qty_lots"] * instrument["step_size"]
 
 
-@kernel
+@part
 def sleeve_fill_nb(core, report, strategy, qty_lots, fee_e8, reference):
     """Book a fill on one strategy's share of the symbol; open it, grow it, shrink it or close its trade."""
     symbol = report["symbol"]
@@ -161,7 +161,7 @@ def sleeve_fill_nb(core, report, strategy, qty_lots, fee_e8, reference):
         sleeve["entry_price"] = book["cost_e8"] * 1e-8 / sleeve["qty"]
 
 
-@kernel
+@part
 def open_sleeve_nb(core, sleeve, book, report):
     """Start a new trade in an empty sleeve."""
     symbol = report["symbol"]
@@ -201,7 +201,7 @@ def open_sleeve_nb(core, sleeve, book, report):
     book["anchor_cost_e8"] = 0
 
 
-@kernel
+@part
 def regime_nb(core, symbol):
     """Return the market regime of the symbol from past data only; DEFAULT while the day's figures are unknown."""
     market = core["market"][symbol]
@@ -214,7 +214,7 @@ def regime_nb(core, symbol):
     return Regime.NORMAL.value
 
 
-@kernel
+@part
 def close_sleeve_nb(core, index, strategy, symbol, report):
     """Write the finished trade and empty the sleeve; a wish for the other side comes up again at the next decision."""
     sleeve = core["sleeve"][index]
@@ -234,7 +234,7 @@ def close_sleeve_nb(core, index, strategy, symbol, report):
         abandon_route_nb(core, sleeve["entry_route"])
 
 
-@kernel
+@part
 def write_trade_nb(core, sleeve, strategy, symbol, report):
     """Append the closed trade: what it cost, what it brought, and in R where it had a stop."""
     n = core["n_trades"]
@@ -287,7 +287,7 @@ def write_trade_nb(core, sleeve, strategy, symbol, report):
     )
 
 
-@kernel
+@part
 def on_funding_nb(core, report):
     """Book a funding payment of one leg and share it among the sleeves that hold it, by quantity."""
     symbol = report["symbol"]
@@ -316,7 +316,7 @@ def on_funding_nb(core, report):
         core["sleeve"][last * MAX_SYMBOLS + symbol]["funding_e8"] += rest
 
 
-@kernel
+@part
 def on_liquidated_nb(core, report):
     """Note that the exchange took the account over: nothing may be opened any more."""
     account = core["account"]

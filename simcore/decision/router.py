@@ -24,26 +24,26 @@ from simcore.domain.enums import (
 )
 from simcore.domain.records import MAX_ROUTES, MAX_SYMBOLS, POLICY, ROUTE_ROOM
 from simcore.engine.rounding import passive_ticks_nb
-from simcore.jit import kernel
+from simcore.jit import kernel, part
 
 BROKEN_ROUTES_FULL = 3
 ABANDONED = -1
 
 
-@kernel
+@part
 def maker_price_nb(side, mid, spread_bps, offset_bps, tick_size, price_filter_ticks):
     """Return a passive limit in ticks: the modelled touch less the offset, rounded away from the market."""
     away = side * (0.5 * spread_bps + offset_bps) * 1e-4
     return passive_ticks_nb(side, mid * (1.0 - away), tick_size, price_filter_ticks)
 
 
-@kernel
+@part
 def cap_price_nb(side, mid, cap_bps, tick_size, price_filter_ticks):
     """Return the worst price in ticks a taker may pay, rounded so that the cap is never exceeded."""
     return passive_ticks_nb(side, mid * (1.0 + side * cap_bps * 1e-4), tick_size, price_filter_ticks)
 
 
-@kernel
+@part
 def free_route_nb(core):
     """Return the index of a free route row, or -1 when the table is full."""
     for index in range(MAX_ROUTES):
@@ -108,7 +108,7 @@ def open_route_nb(core, strategy, symbol, side, leg, purpose, lots, urgency):
     return index
 
 
-@kernel
+@part
 def route_leaves_nb(core, route):
     """Return what is left to fill; an exit never asks for more than its sleeve still holds (its stop may have taken part)."""
     leaves = route["requested_lots"] - route["maker_lots"] - route["taker_lots"]
@@ -117,7 +117,7 @@ def route_leaves_nb(core, route):
     return leaves
 
 
-@kernel
+@part
 def send_maker_nb(core, index):
     """Place the remainder post-only at the policy's offset from the modelled touch; an entry never beyond its price cap."""
     route = core["route"][index]
@@ -140,7 +140,7 @@ def send_maker_nb(core, index):
     route["order_id"] = request_order_nb(core, index, OrderType.LIMIT.value, TimeInForce.GTX.value, leaves, price, reduce_only)
 
 
-@kernel
+@part
 def send_taker_nb(core, index):
     """Take the remainder: entries up to the price cap and no further, exits at market."""
     route = core["route"][index]
@@ -172,7 +172,7 @@ def send_next_nb(core, index):
         send_taker_nb(core, index)
 
 
-@kernel
+@part
 def close_route_nb(core, index):
     """End the parent order: judge it by its fills, keep its router_ctx, free the row."""
     route = core["route"][index]
@@ -214,7 +214,7 @@ def close_route_nb(core, index):
     release_sleeve_nb(core, route, index, filled)
 
 
-@kernel
+@part
 def release_sleeve_nb(core, route, index, filled):
     """Tell the sleeve that its parent order ended, and ask for attention where its wish is still unmet."""
     sleeve = core["sleeve"][route["strategy"] * MAX_SYMBOLS + route["symbol"]]
@@ -231,7 +231,7 @@ def release_sleeve_nb(core, route, index, filled):
         sleeve["retry_ns"] = core["now_ns"]
 
 
-@kernel
+@part
 def abandon_route_nb(core, index):
     """Stop working a parent order: cancel what rests, keep what filled."""
     route = core["route"][index]
@@ -243,7 +243,7 @@ def abandon_route_nb(core, index):
         request_cancel_nb(core, index)
 
 
-@kernel
+@part
 def hurry_route_nb(core, index):
     """End the patience of an exit: its quote is taken back, and the rest goes at market."""
     route = core["route"][index]
@@ -285,7 +285,7 @@ def work_route_nb(core, index):
             request_cancel_nb(core, index)
 
 
-@kernel
+@part
 def route_filled_nb(core, index, maker, qty_lots, leaves_lots, value_e8, fee_e8):
     """Book one fill on its parent order; a filled parent ends, a filled child of a larger parent makes room for the next."""
     route = core["route"][index]
@@ -303,7 +303,7 @@ def route_filled_nb(core, index, maker, qty_lots, leaves_lots, value_e8, fee_e8)
         route["order_id"] = 0
 
 
-@kernel
+@part
 def route_ended_nb(core, index, code):
     """Go on after a child ended unfilled: canceled, expired or rejected with `code`.
 

@@ -13,7 +13,7 @@ Symbols go by name, rows by their place on the tape, so the order in which files
 
 from __future__ import annotations
 
-from simcore.jit import kernel
+from simcore.jit import kernel, part
 
 NEVER = 2**62
 
@@ -28,7 +28,7 @@ def open_schedule_nb(run, bars, marks, fundings, filters):
     find_next_other_nb(run, marks, fundings, filters)
 
 
-@kernel
+@part
 def find_next_bar_nb(run):
     """Find the earliest bar close over all symbols."""
     first = NEVER
@@ -38,7 +38,7 @@ def find_next_bar_nb(run):
     run["next_bar_ns"] = first
 
 
-@kernel
+@part
 def find_next_other_nb(run, marks, fundings, filters):
     """Find the earliest mark, funding or filter row over all symbols."""
     first = NEVER

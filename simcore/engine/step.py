@@ -21,7 +21,7 @@ from simcore.domain.records import BAR, FUNDING, INPUT, MARK, REPORT, RUN
 from simcore.engine.schedule import NEVER, find_next_other_nb, next_slice_nb
 from simcore.engine.joints import VENUE_TABLE, VENUE_TYPE
 from simcore.engine.venue import see_bar_nb, see_mark_nb
-from simcore.jit import borrowed, entry, kernel
+from simcore.jit import borrowed, entry, part
 from simcore.strategy.abi import FLAT_MEMORY
 
 MAX_ROUNDS = 64
@@ -43,7 +43,7 @@ class Stop(IntEnum):
     BROKEN = 3
 
 
-@kernel
+@part
 def note_nb(run, inputs, kind, ts_ns, symbol, index):
     """Append one input to the journal; return its row."""
     n = run["n_inputs"]
@@ -56,13 +56,13 @@ def note_nb(run, inputs, kind, ts_ns, symbol, index):
     return n
 
 
-@kernel
+@part
 def note_bar_nb(run, inputs, ts_ns, symbol, bar):
     """Append one bar to the journal."""
     inputs[note_nb(run, inputs, InputKind.BAR.value, ts_ns, symbol, 0)]["bar"] = bar
 
 
-@kernel
+@part
 def note_reports_nb(run, venue, inputs, reports, ts_ns):
     """Append every waiting report to the journal."""
     for index in range(venue["n_reports"]):
@@ -71,7 +71,7 @@ def note_reports_nb(run, venue, inputs, reports, ts_ns):
         run["n_reports"] += 1
 
 
-@kernel
+@part
 def play_others_nb(run, venue, core, marks, fundings, filters, inputs, ts_ns, settle_funding):
     """Deliver marks, funding and filter changes of `ts_ns`, in that order, and find the next."""
     for symbol in range(run["n_symbols"]):
@@ -98,7 +98,7 @@ def play_others_nb(run, venue, core, marks, fundings, filters, inputs, ts_ns, se
     find_next_other_nb(run, marks, fundings, filters)
 
 
-@kernel
+@part
 def play_mark_nb(run, venue, core, mark, inputs, symbol, ts_ns):
     """Deliver one mark price bar."""
     see_mark_nb(venue, symbol, mark, mark["span_ns"] <= run["interval_ns"][symbol])
@@ -109,7 +109,7 @@ def play_mark_nb(run, venue, core, mark, inputs, symbol, ts_ns):
     run["events"] += 1
 
 
-@kernel
+@part
 def play_rate_nb(run, core, funding, inputs, symbol, ts_ns):
     """Deliver one funding rate, after it was settled."""
     on_funding_rate_nb(core, symbol, ts_ns, funding["rate_e8"], funding["interval_ns"])
@@ -121,7 +121,7 @@ def play_rate_nb(run, core, funding, inputs, symbol, ts_ns):
     run["events"] += 1
 
 
-@kernel
+@part
 def deliver_reports_nb(venue, core, on_report):
     """Hand every waiting report to the core, in the venue's order."""
     for index in range(venue["n_reports"]):
@@ -129,7 +129,7 @@ def deliver_reports_nb(venue, core, on_report):
     venue["n_reports"] = 0
 
 
-@kernel
+@part
 def send_requests_nb(venue, core, on_request):
     """Hand every waiting request to the venue, in the core's order."""
     for index in range(core["n_requests"]):
@@ -137,7 +137,7 @@ def send_requests_nb(venue, core, on_request):
     core["n_requests"] = 0
 
 
-@kernel
+@part
 def journal_half_full_nb(run, inputs, reports):
     """Say whether the journal's tables are half full and should be emptied."""
     return run["n_inputs"] > inputs.shape[0] // 2 or run["n_reports"] > reports.shape[0] // 2

@@ -33,7 +33,7 @@ from simcore.engine.fills import limit_reached_nb, maker_fill_lots_nb, stop_fill
 from simcore.engine.impact import impact_bps_nb
 from simcore.engine.margin import initial_margin_nb, maintenance_nb, must_liquidate_nb
 from simcore.engine.money import notional_e8_nb
-from simcore.jit import kernel
+from simcore.jit import kernel, part
 
 BROKEN_REPORTS_FULL = 11
 TAKER = 0
@@ -43,7 +43,7 @@ PHASE_OPEN, PHASE_ENTRIES, PHASE_STOPS, PHASE_EXITS, PHASE_CANCELS = 0, 1, 2, 3,
 TRIGGERED = 2
 
 
-@kernel
+@part
 def report_nb(venue, kind, order, code, ts_ns):
     """Queue one report about an order, without a fill; return its row (the last one again when the queue is full)."""
     n = venue["n_reports"]
@@ -88,7 +88,7 @@ def on_request_nb(venue, request):
             return
 
 
-@kernel
+@part
 def cancel_order_nb(venue, index):
     """Let a cancel arrive."""
     report_nb(venue, ReportKind.CANCELED.value, venue["order"][index], 0, venue["order"][index]["cancel_ns"])
@@ -96,7 +96,7 @@ def cancel_order_nb(venue, index):
     return 0
 
 
-@kernel
+@part
 def on_new_order_nb(venue, request):
     """Take a new order into the order table, or refuse it with the exchange's code."""
     index = free_order_nb(venue)
@@ -135,7 +135,7 @@ def on_new_order_nb(venue, request):
     report_nb(venue, ReportKind.ACCEPTED.value, order, 0, order["arrival_ns"])
 
 
-@kernel
+@part
 def free_order_nb(venue):
     """Return a free row of the order table; the last row is never given away, it only serves to refuse."""
     for index in range(MAX_ORDERS - 1):
@@ -144,7 +144,7 @@ def free_order_nb(venue):
     return MAX_ORDERS - 1
 
 
-@kernel
+@part
 def drop_order_nb(venue, index):
     """Take an order off the table."""
     order = venue["order"][index]
@@ -154,7 +154,7 @@ def drop_order_nb(venue, index):
         venue["n_orders"] -= 1
 
 
-@kernel
+@part
 def refuse_nb(venue, order):
     """Return the exchange's code for refusing an order at arrival, 0 to accept it: filters, bands, reduce-only, margin.
 
@@ -193,7 +193,7 @@ def refuse_nb(venue, order):
     return RejectCode.NONE.value
 
 
-@kernel
+@part
 def available_nb(venue):
     """Return the margin left for new orders: wallet and open PnL, less positions and resting entries at their own leverage.
 
@@ -218,7 +218,7 @@ def available_nb(venue):
     return free
 
 
-@kernel
+@part
 def leg_value_nb(venue, position, symbol, price):
     """Return the unrealised PnL of one leg at `price`."""
     value = position["qty_lots"] * venue["instrument"][symbol]["step_size"] * price
@@ -226,7 +226,7 @@ def leg_value_nb(venue, position, symbol, price):
     return value - cost if position["qty_lots"] > 0 else value + cost
 
 
-@kernel
+@part
 def fill_nb(venue, index, qty_lots, price_ticks, maker, reference, ts_ns, ambiguous):
     """Fill part of an order: book it on the exchange's account, report it, and bind or release stops and targets."""
     order = venue["order"][index]
@@ -253,7 +253,7 @@ def fill_nb(venue, index, qty_lots, price_ticks, maker, reference, ts_ns, ambigu
         bind_exits_nb(venue, index, qty_lots, price_ticks, ts_ns)
 
 
-@kernel
+@part
 def bind_exits_nb(venue, entry_index, qty_lots, price_ticks, ts_ns):
     """Place or enlarge the stop and the target that came with an entry, for the quantity that just filled.
 
@@ -267,7 +267,7 @@ def bind_exits_nb(venue, entry_index, qty_lots, price_ticks, ts_ns):
         bind_one_nb(venue, entry_index, Purpose.TARGET.value, OrderType.TAKE_PROFIT.value, entry["target_ticks"], qty_lots, ts_ns, 2)
 
 
-@kernel
+@part
 def bind_one_nb(venue, entry_index, purpose, order_type, price_ticks, qty_lots, ts_ns, offset):
     """Enlarge the sleeve's stop (or target), or place it when there is none yet."""
     entry = venue["order"][entry_index]
@@ -314,7 +314,7 @@ def bind_one_nb(venue, entry_index, purpose, order_type, price_ticks, qty_lots, 
         venue["n_orders"] = index + 1
 
 
-@kernel
+@part
 def shrink_exits_nb(venue, filled_index, qty_lots, ts_ns):
     """Shrink every other exit of a sleeve that just shrank: its stop, its target and a resting exit go when it goes.
 
@@ -333,14 +333,14 @@ def shrink_exits_nb(venue, filled_index, qty_lots, ts_ns):
                 drop_order_nb(venue, index)
 
 
-@kernel
+@part
 def room_nb(venue, symbol, volume_lots, used_lots):
     """Return how many lots own orders may still fill in this bar, on the exchange's step."""
     step = venue["instrument"][symbol]["lot_filter_lots"]
     return max(0, (int(venue["participation_cap"] * volume_lots) - used_lots) // step * step)
 
 
-@kernel
+@part
 def impact_of_nb(venue, symbol, bar, qty_lots, price):
     """Return the square-root impact of a taker in basis points, from the day before the bar."""
     qty = qty_lots * venue["instrument"][symbol]["step_size"]
@@ -362,7 +362,7 @@ def match_bar_nb(venue, symbol, bar):
             used += play_phase_nb(venue, index, bar, used, phase)
 
 
-@kernel
+@part
 def next_order_nb(venue, symbol, after_id):
     """Return the row of the symbol's oldest live order with an id above `after_id`, -1 when there is none."""
     best = -1
@@ -374,7 +374,7 @@ def next_order_nb(venue, symbol, after_id):
     return best
 
 
-@kernel
+@part
 def play_phase_nb(venue, index, bar, used, phase):
     """Let one order take its part in one phase of a bar; return the lots it filled."""
     order = venue["order"][index]
@@ -394,7 +394,7 @@ def play_phase_nb(venue, index, bar, used, phase):
     return rest_order_nb(venue, index, bar, used)
 
 
-@kernel
+@part
 def open_order_nb(venue, index, bar, used):
     """Decide an order at the open of the first bar after its arrival; return the lots it took."""
     order = venue["order"][index]
@@ -419,7 +419,7 @@ def open_order_nb(venue, index, bar, used):
     return taken
 
 
-@kernel
+@part
 def take_open_nb(venue, index, bar, used):
     """Take at the open what participation, limit and position allow; return the lots filled."""
     order = venue["order"][index]
@@ -443,7 +443,7 @@ def take_open_nb(venue, index, bar, used):
     return lots
 
 
-@kernel
+@part
 def expire_nb(venue, index, ts_ns):
     """End an order whose rest may not wait."""
     report_nb(venue, ReportKind.EXPIRED.value, venue["order"][index], 0, ts_ns)
@@ -451,7 +451,7 @@ def expire_nb(venue, index, ts_ns):
     return 0
 
 
-@kernel
+@part
 def rest_order_nb(venue, index, bar, used):
     """Fill a resting limit order, or a target, when the bar trades beyond it; return the lots filled.
 
@@ -480,7 +480,7 @@ def rest_order_nb(venue, index, bar, used):
     return lots
 
 
-@kernel
+@part
 def trigger_stop_nb(venue, index, bar, used):
     """Trigger a touched stop, a market order from then on, whose rest goes on at the next bar's open; return the lots filled."""
     order = venue["order"][index]
@@ -509,7 +509,7 @@ def trigger_stop_nb(venue, index, bar, used):
     return lots
 
 
-@kernel
+@part
 def target_reached_nb(venue, stop, bar):
     """Return 1 when the bar that triggered `stop` also reached the same sleeve's target: nobody knows which came first."""
     for index in range(venue["n_orders"]):
@@ -568,7 +568,7 @@ def settle_funding_nb(venue, symbol, funding):
         venue["report"][n]["reference"] = funding["rate_e8"] * 1e-8
 
 
-@kernel
+@part
 def report_account_nb(venue, kind, symbol, leg, ts_ns, amount_e8):
     """Queue one report about the account; return its row."""
     n = venue["n_reports"]
@@ -632,7 +632,7 @@ def check_margin_nb(venue, ts_ns):
         liquidate_nb(venue, ts_ns)
 
 
-@kernel
+@part
 def set_bands_nb(venue, room):
     """Give each open symbol a band of prices in which all of them together cannot use up `room`; none when there is none.
 
@@ -651,14 +651,14 @@ def set_bands_nb(venue, room):
             venue["safe_high"][symbol] = worst + share / quantity if share > 0.0 else 0.0
 
 
-@kernel
+@part
 def worst_price_nb(venue, symbol):
     """Return the extreme at which the symbol's legs together are worth least, after their maintenance."""
     low, high = venue["low"][symbol], venue["high"][symbol]
     return low if net_value_nb(venue, symbol, low) <= net_value_nb(venue, symbol, high) else high
 
 
-@kernel
+@part
 def net_value_nb(venue, symbol, price):
     """Return the symbol's unrealised PnL less its maintenance margin at `price`."""
     first, second = venue["position"][symbol * 2], venue["position"][symbol * 2 + 1]
@@ -666,14 +666,14 @@ def net_value_nb(venue, symbol, price):
     return value - leg_maintenance_nb(venue, first, symbol, price) - leg_maintenance_nb(venue, second, symbol, price)
 
 
-@kernel
+@part
 def leg_maintenance_nb(venue, position, symbol, price):
     """Return the maintenance margin of one leg at `price`."""
     instrument = venue["instrument"][symbol]
     return maintenance_nb(instrument, abs(position["qty_lots"]) * instrument["step_size"] * price)
 
 
-@kernel
+@part
 def worst_maintenance_nb(venue):
     """Return the account's maintenance margin with every symbol at its worst price."""
     total = 0.0
@@ -684,7 +684,7 @@ def worst_maintenance_nb(venue):
     return total
 
 
-@kernel
+@part
 def liquidate_nb(venue, ts_ns):
     """Cancel every order, close every leg at its worst price with impact and the liquidation fee, and floor the wallet at zero."""
     for index in range(venue["n_orders"] - 1, -1, -1):
@@ -704,7 +704,7 @@ def liquidate_nb(venue, ts_ns):
     venue["report"][n]["reference"] = (venue["account"]["wallet_e8"] - before) * 1e-8
 
 
-@kernel
+@part
 def close_leg_nb(venue, symbol, slot, price, ts_ns):
     """Close one leg of a liquidated account as a taker and report the fill without an order of its own."""
     instrument = venue["instrument"][symbol]
