@@ -64,15 +64,25 @@ def test_the_single_step_driver_writes_the_bulk_replays_journal_and_ledger(seed:
 
 def test_driver_and_bulk_agree_where_the_exchange_takes_accounts_over() -> None:
     """The driver looks at margin in every slice, the bulk replay only where a price left the band of safety."""
+    assert_agreement_under_takeovers(range(25), 5)
+
+
+@pytest.mark.campaign
+def test_driver_and_bulk_agree_in_hundreds_of_accounts_that_the_exchange_takes_over() -> None:
+    assert_agreement_under_takeovers(range(25, 600), 100)
+
+
+def assert_agreement_under_takeovers(seeds: range, least: int) -> None:
+    """Assert that driver and bulk replay write the same over wild worlds, and that at least so many were liquidated."""
     taken_over = 0
-    for seed in range(25):
+    for seed in seeds:
         feed, config, strategies = wild_world(seed)
         driver = Driver(feed, config, strategies)
         driver.finish()
         session = bulk(feed, config, strategies)
         assert_the_same(driver, session)
         taken_over += int(session.core["account"]["liquidated"])
-    assert taken_over >= 5
+    assert taken_over >= least
 
 
 @pytest.mark.jitless

@@ -132,6 +132,16 @@ def test_no_decision_of_any_strategy_knows_what_comes_after_it(seed: int, change
     assert_blind(lambda each: decided(each, six_config()), feed, t_ns, change, np.random.default_rng(t_ns % 1_000_003))
 
 
+@pytest.mark.campaign
+def test_no_decision_of_any_strategy_knows_what_comes_after_it_at_thousands_of_cuts() -> None:
+    rng = np.random.default_rng(4)
+    for at in range(4_000):
+        feed = world(at % 200)
+        t_ns = int(rng.integers(feed.start_ns + 2 * BAR_NS, feed.end_ns))
+        t_ns -= t_ns % BAR_NS if at % 3 else 0
+        assert_blind(lambda each: decided(each, six_config()), feed, t_ns, CHANGES[at % len(CHANGES)], rng)
+
+
 def test_another_future_is_another_run() -> None:
     """The changes above are no idle ones: each makes a different run when the cut is early enough."""
     rng = np.random.default_rng(2)

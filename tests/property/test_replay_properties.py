@@ -305,17 +305,30 @@ ENOUGH = {
 }
 
 
-def test_every_unit_of_money_is_accounted_for_after_every_slice_of_a_thousand_histories() -> None:
-    """P20, P21, P23, P25, P29, P37."""
+def audited(seeds: range) -> Counter[str]:
+    """Play and audit the histories of these seeds; return how often what happened."""
     seen: Counter[str] = Counter()
-    for seed in range(HISTORIES):
+    for seed in seeds:
         session = play(*history(seed))
         seen["flat at the end"] += trades_add_up(session)
         funding_is_settled_once(session)
         count_events(session, seen)
-    print(dict(seen))
+    return seen
+
+
+def test_every_unit_of_money_is_accounted_for_after_every_slice_of_a_thousand_histories() -> None:
+    """P20, P21, P23, P25, P29, P37."""
+    seen = audited(range(HISTORIES))
     short = {name: (seen[name], least) for name, least in ENOUGH.items() if seen[name] < least}
     assert not short, short
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("part", range(10))
+def test_every_unit_of_money_is_accounted_for_after_every_slice_of_ten_thousand_more_histories(part: int) -> None:
+    seen = audited(range(HISTORIES * (part + 1), HISTORIES * (part + 2)))
+    print(dict(seen))
+    assert seen["liquidations"] > 0 and seen["flips"] > 0
 
 
 @pytest.mark.jitless
