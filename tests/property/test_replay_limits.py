@@ -134,7 +134,7 @@ def first_order(feed: Feed, config: Config) -> tuple[int, list[tuple[int, int]]]
 def test_more_latency_never_fills_the_same_order_earlier(maker: bool) -> None:
     """P36. A maker's price is its limit whatever the latency, so only time can change; no fill at all may come of it, too."""
     both = 0
-    for seed in range(60):
+    for seed in range(40):
         rng = np.random.default_rng(seed)
         feed = fixed_size(make_feed(seed, 1, 60, marks=0, funding=0, filters=False))
         bar, side = int(rng.integers(3, 20)), int(rng.choice((1, -1)))
@@ -149,7 +149,7 @@ def test_more_latency_never_fills_the_same_order_earlier(maker: bool) -> None:
                 assert now[1][-1][0] >= before[1][-1][0] or len(now[1]) < len(before[1])
                 assert not maker or {price for _, price in now[1]} == {now[0]}
             before = now if now[1] or before is None else before
-    assert both > 100
+    assert both > 70
 
 
 @pytest.mark.parametrize("maker", [True, False])
@@ -218,7 +218,7 @@ def unshared_config(maker: bool) -> Config:
     return config_of(ALONE, cash=1e8, settings=settings, intervals={"ema_cross": "15m", "donchian_breakout": "30m"})
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @example(seed=55, maker=False)
 @given(seed=st.integers(0, 10_000), maker=st.booleans())
 def test_a_symbol_alone_trades_as_it_does_among_others_in_whatever_order_they_stand(seed: int, maker: bool) -> None:

@@ -235,7 +235,7 @@ def funding_is_settled_once(session: Session) -> None:
     legs: Counter[tuple[int, int]] = Counter()
     expected, seen = set(), set()
     told = ledger[np.isin(ledger["kind"], (LedgerKind.FILL, LedgerKind.FUNDING))]
-    rows = told[["ts_ns", "kind", "code", "symbol", "side", "qty_lots", "cap"]].tolist()
+    rows = told[["ts_ns", "kind", "code", "symbol", "side", "qty_lots", "x0"]].tolist()
     for ts_ns, now in itertools.groupby(rows, key=lambda row: row[0]):
         payments, takeovers = [], []
         for _, kind, code, symbol, side, lots, rate in now:
