@@ -24,6 +24,7 @@ help:  ## say what can be made
 	@echo "installing requirements/lock.txt (about 500 MB, hashes checked)"
 	@$(PIP) --require-hashes -r requirements/lock.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q simcore strategies replay_data
 	@touch $@
 
 .venv/.ready-dev: .venv/.ready requirements/dev.lock.txt
