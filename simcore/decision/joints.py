@@ -15,7 +15,7 @@ import numba
 from numba import types
 from numba.experimental import structref
 
-from simcore.decision.pipeline import consider_nb, flatten_nb, start_exit_nb
+from simcore.decision.pipeline import consider_nb, end_trade_nb, flatten_nb
 from simcore.decision.reports import on_report_nb
 from simcore.decision.router import work_routes_nb
 from simcore.domain.records import CORE, MAX_STRATEGIES, REPORT
@@ -70,5 +70,5 @@ make_core_table = Entry(_make_core_table, CORE_TABLE(*CORE_FIELDS))
 
 def core_functions(bar: tuple[Any, ...], cross: tuple[Any, ...]) -> Any:
     """Return the function table of a run; `bar` and `cross` hold MAX_STRATEGIES compiled strategies (or no-ops) each."""
-    functions = CoreFunctions(bar, cross, on_report_nb, consider_nb, start_exit_nb, work_routes_nb, flatten_nb)
+    functions = CoreFunctions(bar, cross, on_report_nb, consider_nb, end_trade_nb, work_routes_nb, flatten_nb)
     return make_core_table(*functions) if COMPILING else functions

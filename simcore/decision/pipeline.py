@@ -178,7 +178,7 @@ def leave_or_stay_nb(core, strategy, symbol, side, urgency):
         abandon_route_nb(core, sleeve["exit_route"])
 
 
-@kernel
+@part
 def start_exit_nb(core, strategy, symbol, purpose, urgency):
     """Send a sleeve home: reduce-only, past the gate, through the router.
 
@@ -204,6 +204,12 @@ def start_exit_nb(core, strategy, symbol, purpose, urgency):
     if route >= 0:
         sleeve["exit_route"] = route
         send_next_nb(core, route)
+
+
+@kernel
+def end_trade_nb(core, strategy, symbol, purpose, urgency):
+    """Send a sleeve home, as a joint: a function with a door of its own must not be another kernel's part as well."""
+    start_exit_nb(core, strategy, symbol, purpose, urgency)
 
 
 @part

@@ -38,10 +38,12 @@ def compile_core() -> None:
 
 
 def compile_loop() -> None:
-    """Compile the replay loop and the small doors around it."""
+    """Compile the replay loop and the small doors around it, and unpack the embedded sample."""
+    from replay_data.sample import sample_catalog
     from simcore.replay.world import first_step
 
     first_step()
+    sample_catalog()
 
 
 def warmup(progress: Progress | None = None) -> None:
@@ -53,7 +55,7 @@ def warmup(progress: Progress | None = None) -> None:
         ("decision core", compile_core),
         ("venue", compile_venue),
         ("strategies", compile_strategies),
-        ("replay loop", compile_loop),
+        ("replay loop and sample", compile_loop),
     ]
     helper = None
     ready = KERNEL_CACHE / "ready"
