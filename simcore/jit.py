@@ -77,7 +77,7 @@ def kernel(function: F) -> F:
 
 def part(function: F) -> F:
     """Compile `function` as a part of the kernels that call it: no door from Python, no file of its own in the cache."""
-    compiled: F = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    compiled: F = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)  # type: ignore[call-overload]
     return compiled
 
 
@@ -137,7 +137,7 @@ def borrowed(array: Any) -> Any:
 
 @overload(borrowed, inline="always")
 def _overload_borrowed(array):  # type: ignore[no-untyped-def]  # numba compares the two signatures, annotations included
-    return lambda array: _borrowed(array)
+    return lambda array: _borrowed(array)  # type: ignore[call-arg]
 
 
 def compile_cached(function: Callable[..., Any], signature: Any, folder: Path) -> Any:

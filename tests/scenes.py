@@ -207,7 +207,11 @@ def feed_of(
         for chosen in ((marks or {}).get(symbol, {}) for symbol in symbols)
     ]  # fmt: skip
     rates = [
-        _timed({slot: {"rate_e8": rate} for slot, rate in (funding or {}).get(symbol, {}).items()}, FUNDING, {"interval_ns": 8 * 60 * MINUTE_NS})
+        _timed(
+            {slot: {"rate_e8": rate} for slot, rate in (funding or {}).get(symbol, {}).items()},
+            FUNDING,
+            {"interval_ns": 8 * 60 * MINUTE_NS},
+        )
         for symbol in symbols
     ]
     in_force = {name: rows[0][name] for name in FILTER.names or () if name != "ts_ns"}
@@ -272,9 +276,7 @@ def config_of(
     for path, value in {**STAGE, **(settings or {})}.items():
         put(trees["settings"], path, value)
     trees["risk_limits"] = {**OPEN_LIMITS, **(limits or {})}
-    trees["strategy_registry"]["strategies"] = {
-        name: {"module": "tests.scenes", "params": {"bars": {"default": 1.0}}} for name in names
-    }
+    trees["strategy_registry"]["strategies"] = {name: {"module": "tests.scenes", "params": {"bars": {"default": 1.0}}} for name in names}
     method = {"method": "fixed_fraction", "fraction": 1.0, "max_participation_pct": 1.0}
     defaults = trees["strategy_config"]["defaults"]
     defaults["interval"] = "base"
@@ -385,7 +387,7 @@ def session_of(
     feed = feed_of(tapes, **stage)
     if scripts is None:
         told = wishes or {}
-        scripts = {"script": told if any(isinstance(key, str) for key in told) else {symbol: told for symbol in feed.symbols}}
+        scripts = {"script": told if any(isinstance(key, str) for key in told) else dict.fromkeys(feed.symbols, told)}
     config = config_of(
         list(scripts), settings=settings, limits=limits, screen=screen, sizing=sizing, files=files, intervals=intervals, own=own
     )

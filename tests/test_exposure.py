@@ -52,10 +52,17 @@ def stage() -> Scene:
     return _SCENE[0]
 
 
-sleeve = st.tuples(st.sampled_from((-1, 0, 1)), st.integers(0, 5_000), st.one_of(st.just(0), st.integers(1, 5_000)), st.sampled_from((-1, 0, 1)))
+sleeve = st.tuples(
+    st.sampled_from((-1, 0, 1)), st.integers(0, 5_000), st.one_of(st.just(0), st.integers(1, 5_000)), st.sampled_from((-1, 0, 1))
+)
 
 
-@given(st.lists(sleeve, min_size=SYMBOLS * STRATEGIES, max_size=SYMBOLS * STRATEGIES), st.integers(0, STRATEGIES - 1), st.integers(0, SYMBOLS - 1), st.sampled_from((-1, 1)))
+@given(
+    st.lists(sleeve, min_size=SYMBOLS * STRATEGIES, max_size=SYMBOLS * STRATEGIES),
+    st.integers(0, STRATEGIES - 1),
+    st.integers(0, SYMBOLS - 1),
+    st.sampled_from((-1, 1)),
+)
 @settings(max_examples=1_000)
 def test_exposure_equals_a_plain_count_over_all_sleeves(sleeves: list, strategy: int, symbol: int, side: int) -> None:
     core = stage().core

@@ -27,7 +27,7 @@ def every_outcome() -> Scene:
         REFUSED: flat(n=8), GAVE_UP: [*flat(n=2), *away], CANCELED: flat(n=8),
     }  # fmt: skip
     wish, now = {1: LONG}, {1: Wish(LONG, urgency=1.0)}
-    wishes = {name: wish for name in tapes} | {TAKER: now, REFUSED: now, CANCELED: {1: LONG, 2: 0}}
+    wishes = dict.fromkeys(tapes, wish) | {TAKER: now, REFUSED: now, CANCELED: {1: LONG, 2: 0}}
     return play(tapes, wishes, filters={REFUSED: {0: {"price_band_up_pct": 0.001}}}, settings={"cash": 1e6})
 
 
@@ -107,7 +107,15 @@ def test_the_frame_of_routes_carries_every_field_of_the_router_ctx() -> None:
     frame = Run(every_outcome().recording).routes.set_index("symbol")
     for symbol, (outcome, _, maker, taker, makers, takers, rejects, requotes, fallback, waits, _) in BY_HAND.items():
         row = frame.loc[symbol]
-        told = (row["outcome"], row["maker_orders"], row["taker_orders"], row["rejects"], row["requotes"], bool(row["fallback"]), row["waits_s"])
+        told = (
+            row["outcome"],
+            row["maker_orders"],
+            row["taker_orders"],
+            row["rejects"],
+            row["requotes"],
+            bool(row["fallback"]),
+            row["waits_s"],
+        )
         assert told == (outcome, makers, takers, rejects, requotes, bool(fallback), waits * 60.0), symbol
         assert (row["maker"], row["taker"]) == (pytest.approx(maker / 100), pytest.approx(taker / 100))
 
@@ -117,7 +125,15 @@ def test_the_ledgers_row_of_a_finished_route_says_what_its_record_says() -> None
     for row, route in zip(scene.rows(LedgerKind.ROUTE_DONE), scene.routes, strict=True):
         told = [row[name] for name in ("code", "symbol", "qty_lots", "value", "x0", "x1", "x2")]
         filled = route["maker_lots"] + route["taker_lots"]
-        assert told == [route["outcome"], route["symbol"], filled, route["requested_lots"], route["maker_lots"], route["taker_lots"], route["fallback"]]
+        assert told == [
+            route["outcome"],
+            route["symbol"],
+            filled,
+            route["requested_lots"],
+            route["maker_lots"],
+            route["taker_lots"],
+            route["fallback"],
+        ]
         assert row["x3"] == route["slippage_bps"] and row["ts_ns"] == route["done_ns"]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from simcore.domain.enums import LONG, SHORT, LedgerKind, Purpose, Regime
 from simcore.engine.account import wallet_identity_nb
-from tests.scenes import A, B, MINUTE_NS, START_NS, Wish, bar, flat, play
+from tests.scenes import MINUTE_NS, START_NS, A, B, Wish, bar, flat, play
 
 NOW = Wish(LONG, urgency=1.0)
 OUT = Wish(0, urgency=1.0)
@@ -60,7 +60,12 @@ def test_a_trade_of_several_fills_is_one_trade_with_their_averages() -> None:
     assert (int(trade["maker_lots"]), int(trade["taker_lots"]), int(trade["qty_lots"])) == (40, 160, 100)
     assert trade["entry_ns"] == START_NS + 3 * MINUTE_NS and trade["decision_ns"] == START_NS + 2 * MINUTE_NS
     cost = (40 * 9_998 + 60 * 10_001) * UNIT
-    fees = 40 * 9_998 * UNIT * 2 // 10_000 + 60 * 10_001 * UNIT * 5 // 10_000 + 60 * 10_048 * UNIT * 5 // 10_000 + 40 * 10_048 * UNIT * 5 // 10_000
+    fees = (
+        40 * 9_998 * UNIT * 2 // 10_000
+        + 60 * 10_001 * UNIT * 5 // 10_000
+        + 60 * 10_048 * UNIT * 5 // 10_000
+        + 40 * 10_048 * UNIT * 5 // 10_000
+    )
     assert (int(trade["gross_e8"]), int(trade["fees_e8"])) == (100 * 10_048 * UNIT - cost, fees)
     assert int(scene.core["account"]["realised_e8"]) == int(trade["gross_e8"])
 

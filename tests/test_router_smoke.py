@@ -137,7 +137,7 @@ def test_an_exit_larger_than_the_exchanges_market_order_goes_in_pieces() -> None
 
 def test_an_exits_quote_that_the_exchange_refuses_goes_to_market() -> None:
     # The mark stands ten percent above: a quote at the contract's price is below the exchange's band.
-    marks = {A: {slot: (1_100.0, 1_100.0, 1_100.0) for slot in range(3, 9)}}
+    marks = {A: dict.fromkeys(range(3, 9), (1100.0, 1100.0, 1100.0))}
     scene = play(flat(n=8), {1: NOW, 3: 0}, marks=marks, instrument={"price_band_down_pct": 0.05})
     assert scene.rows(LedgerKind.REJECTED)["code"].tolist() == [int(RejectCode.PRICE_BAND_DOWN)]
     assert requests(scene)[1:] == [(3, "LIMIT GTX", 100, 10_002), (4, "MARKET IOC", 100, 0)]

@@ -5,10 +5,25 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simcore.domain.enums import BUY, LONG, SELL, SHORT, LedgerKind, Leg, OrderType, Purpose, RejectCode, ReportKind, RequestKind, TimeInForce, Veto
+from simcore.domain.enums import (
+    BUY,
+    LONG,
+    SELL,
+    SHORT,
+    LedgerKind,
+    Leg,
+    OrderType,
+    Purpose,
+    RejectCode,
+    ReportKind,
+    RequestKind,
+    TimeInForce,
+    Veto,
+)
 from simcore.domain.records import REQUEST
 from simcore.engine.account import wallet_identity_nb
-from simcore.engine.venue import match_bar_nb, on_request_nb, see_bar_nb
+from simcore.engine.matching import match_bar_nb
+from simcore.engine.venue import on_request_nb, see_bar_nb
 from tests.scenes import ENDLESS, LOTS, A, B, Fill, Scene, Wish, bar, bar_rows, flat, gap, play, session_of
 
 NOW = Wish(LONG, urgency=1.0)
@@ -320,7 +335,10 @@ def test_funding_is_paid_at_the_mark_on_what_is_held_at_that_moment() -> None:
     assert (row["value"], row["x0"], scene.slots(LedgerKind.FUNDING)) == (pytest.approx(-0.1001), 0.0001, [3])
 
 
-@pytest.mark.parametrize(("side", "rate", "amount"), [(LONG, 10_000, -10_000_000), (SHORT, 10_000, 10_000_000), (LONG, -25_000, 25_000_000), (SHORT, -25_000, -25_000_000)])
+@pytest.mark.parametrize(
+    ("side", "rate", "amount"),
+    [(LONG, 10_000, -10_000_000), (SHORT, 10_000, 10_000_000), (LONG, -25_000, 25_000_000), (SHORT, -25_000, -25_000_000)],
+)
 def test_longs_pay_a_positive_rate_to_shorts_and_a_negative_one_the_other_way(side: int, rate: int, amount: int) -> None:
     scene = play([*flat(n=6)], {1: Wish(side, urgency=1.0)}, funding={A: {3: rate}})
     assert int(scene.venue["account"]["funding_e8"]) == amount
@@ -360,7 +378,10 @@ SMALL = {"settings": {"cash": 1_000.0}, "instrument": {"max_qty_lots": 90}}
 
 def crash(low_a: int, low_b: int, wishes=ROUND, **options) -> Scene:
     """Play two longs of 3.6 units, bought at 1000.1 on a wallet of 1,000, into one bar with these lows that closes where it opened."""
-    tapes = {A: [*flat(n=4), bar(10_000, 10_000, low_a, 10_000), *flat(n=8)], B: [*flat(n=4), bar(10_000, 10_000, low_b, 10_000), *flat(n=8)]}
+    tapes = {
+        A: [*flat(n=4), bar(10_000, 10_000, low_a, 10_000), *flat(n=8)],
+        B: [*flat(n=4), bar(10_000, 10_000, low_b, 10_000), *flat(n=8)],
+    }
     scripts = {name: {A if n < 4 else B: wishes} for n, name in enumerate(EIGHT)}
     return play(tapes, scripts=scripts, **SMALL, **options)
 
@@ -408,7 +429,7 @@ def test_an_account_survives_what_its_other_symbol_can_carry(low_a: int, low_b: 
 
 
 def test_liquidation_reads_the_mark_where_it_covers_the_bar_and_not_the_contract() -> None:
-    calm = {symbol: {slot: (995.0, 1_000.0, 1_000.0) for slot in range(13)} for symbol in (A, B)}
+    calm = {symbol: dict.fromkeys(range(13), (995.0, 1000.0, 1000.0)) for symbol in (A, B)}
     assert int(crash(8_700, 8_600, marks=calm).totals["liquidations"]) == 0
     wild = {symbol: {slot: (860.0 if slot == 4 else 999.0, 1_000.0, 1_000.0) for slot in range(13)} for symbol in (A, B)}
     assert int(crash(10_000, 10_000, marks=wild).totals["liquidations"]) == 1
@@ -445,7 +466,9 @@ def test_funding_alone_can_empty_an_account() -> None:
 def test_resting_orders_are_taken_back_in_a_liquidation() -> None:
     wishes = {name: {A: {1: Wish(LONG, urgency=1.0)}, B: {3: Wish(LONG)}} for name in EIGHT[:7]}
     tapes = {A: [*flat(n=5), bar(10_000, 10_000, 8_000, 10_000), *flat()], B: flat(n=7)}
-    scene = play(tapes, scripts=wishes, settings={"cash": 1_000.0, "router.wait_s": 3_600.0}, instrument={"max_qty_lots": 95, "min_notional_e8": 1})
+    scene = play(
+        tapes, scripts=wishes, settings={"cash": 1_000.0, "router.wait_s": 3_600.0}, instrument={"max_qty_lots": 95, "min_notional_e8": 1}
+    )
     quotes = scene.rows(LedgerKind.ACCEPTED, B)["order_id"].tolist()
     assert len(quotes) >= 3 and scene.rows(LedgerKind.CANCELED)["order_id"].tolist()[::-1] == quotes
     assert set(scene.slots(LedgerKind.CANCELED)) == {5}
@@ -454,7 +477,9 @@ def test_resting_orders_are_taken_back_in_a_liquidation() -> None:
 
 
 def test_liquidation_closes_every_strategys_share_and_its_fee_to_the_last_unit() -> None:
-    scripts = {name: {A: {1: Wish(LONG, urgency=1.0, strength=strength)}} for name, strength in (("one", 1.0), ("two", 0.5), ("three", 0.33))}
+    scripts = {
+        name: {A: {1: Wish(LONG, urgency=1.0, strength=strength)}} for name, strength in (("one", 1.0), ("two", 0.5), ("three", 0.33))
+    }
     tape = [*flat(n=4), bar(10_000, 10_000, 3_000, 10_000), *flat()]
     scene = play(tape, scripts=scripts, settings={"cash": 1_000.0}, instrument={"max_qty_lots": 97})
     lots = scene.rows(LedgerKind.FILL)["qty_lots"].tolist()

@@ -61,7 +61,7 @@ structref.define_proxy(CoreTable, CoreTableType, list(CoreFunctions._fields))
 CORE_TABLE = CoreTableType(list(zip(CoreFunctions._fields, CORE_FIELDS, strict=True)))
 
 
-def _make_core_table(bar, cross, on_report, consider, end_trade, work_routes, flatten):  # type: ignore[no-untyped-def]
+def _make_core_table(bar, cross, on_report, consider, end_trade, work_routes, flatten):
     return CoreTable(bar, cross, on_report, consider, end_trade, work_routes, flatten)
 
 

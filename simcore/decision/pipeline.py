@@ -21,7 +21,7 @@ from simcore.decision.router import (
 )
 from simcore.decision.screener import would_emit_nb
 from simcore.decision.sizer import minimum_lots_nb, size_lots_nb, suggest_gross_usd_nb
-from simcore.domain.enums import BUY, Clamp, LedgerKind, Leg, PositionMode, Purpose, Screen
+from simcore.domain.enums import BUY, LedgerKind, Leg, PositionMode, Purpose, Screen
 from simcore.domain.records import EQUITY_ROOM, MAX_SYMBOLS, N_VETOES
 from simcore.engine.rounding import lots_down_nb, passive_ticks_nb
 from simcore.jit import inlined, kernel, part

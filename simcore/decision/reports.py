@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 
+from simcore.decision.market import utc_hour_nb
 from simcore.decision.outbox import log_nb, log_short_nb
 from simcore.decision.router import abandon_route_nb, route_ended_nb, route_filled_nb
-from simcore.domain.enums import LedgerKind, Purpose, RejectCode, Regime, ReportKind
+from simcore.domain.enums import LedgerKind, Purpose, Regime, RejectCode, ReportKind
 from simcore.domain.records import MAX_SYMBOLS, TRADE_ROOM
-from simcore.decision.market import utc_hour_nb
 from simcore.engine.account import apply_fill_nb, apply_transfer_nb, book_fill_nb, slot_nb
 from simcore.engine.money import mul_div_trunc_nb, notional_e8_nb
 from simcore.jit import kernel, part

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from simcore.decision.market import on_bar_nb, on_funding_rate_nb, on_mark_nb, on_new_filter_nb
-from simcore.decision.pipeline import begin_decision_nb, call_strategies_nb, end_decision_nb
 import numba
 from numba import types
 
 from simcore.decision.joints import CORE_TABLE, CORE_TYPE
+from simcore.decision.market import on_bar_nb, on_funding_rate_nb, on_mark_nb, on_new_filter_nb
+from simcore.decision.pipeline import begin_decision_nb, call_strategies_nb, end_decision_nb
 from simcore.domain.enums import InputKind
 from simcore.domain.records import EQUITY_ROOM, FILTER, INPUT, LEDGER_ROOM, REPORT, ROUTE_ROOM, TRADE_ROOM
 from simcore.jit import borrowed, entry, inlined, kernel

@@ -11,7 +11,9 @@ from numba import types
 from numba.experimental import structref
 
 from simcore.domain.records import BAR, FUNDING, REQUEST, VENUE
-from simcore.engine.venue import check_margin_nb, match_bar_nb, on_request_nb, settle_funding_nb
+from simcore.engine.matching import match_bar_nb
+from simcore.engine.takeover import check_margin_nb
+from simcore.engine.venue import on_request_nb, settle_funding_nb
 from simcore.jit import COMPILING, Entry
 
 VENUE_TYPE = numba.from_dtype(VENUE)
@@ -47,7 +49,7 @@ structref.define_proxy(VenueTable, VenueTableType, list(VenueFunctions._fields))
 VENUE_TABLE = VenueTableType(list(zip(VenueFunctions._fields, VENUE_FIELDS, strict=True)))
 
 
-def _make_venue_table(match_bar, on_request, settle_funding, check_margin):  # type: ignore[no-untyped-def]
+def _make_venue_table(match_bar, on_request, settle_funding, check_margin):
     return VenueTable(match_bar, on_request, settle_funding, check_margin)
 
 

@@ -12,14 +12,14 @@ import numba
 import numpy as np
 from numba import types
 
+from simcore.decision.joints import CORE_TABLE
 from simcore.decision.market import on_bar_nb, on_filter_nb, on_funding_rate_nb, on_mark_nb, on_new_filter_nb
 from simcore.decision.pipeline import begin_decision_nb, call_strategies_nb, end_decision_nb
-from simcore.decision.joints import CORE_TABLE
 from simcore.decision.stream import CORES, FILTERS, outbox_half_full_nb
 from simcore.domain.enums import InputKind
 from simcore.domain.records import BAR, FUNDING, INPUT, MARK, REPORT, RUN
-from simcore.engine.schedule import NEVER, find_next_other_nb, next_slice_nb
 from simcore.engine.joints import VENUE_TABLE, VENUE_TYPE
+from simcore.engine.schedule import NEVER, find_next_other_nb, next_slice_nb
 from simcore.engine.venue import see_bar_nb, see_mark_nb
 from simcore.jit import borrowed, entry, part
 from simcore.strategy.abi import FLAT_MEMORY

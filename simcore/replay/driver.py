@@ -19,17 +19,11 @@ from simcore.decision.stream import begin_nb, end_nb, take_inputs_nb
 from simcore.domain.enums import InputKind
 from simcore.domain.errors import InvariantError
 from simcore.domain.records import INPUT, REPORT
+from simcore.engine.matching import match_bar_nb
 from simcore.engine.schedule import NEVER
 from simcore.engine.step import MAX_ROUNDS
-from simcore.engine.venue import (
-    check_margin_nb,
-    deposit_nb,
-    match_bar_nb,
-    on_request_nb,
-    see_bar_nb,
-    see_mark_nb,
-    settle_funding_nb,
-)
+from simcore.engine.takeover import check_margin_nb
+from simcore.engine.venue import deposit_nb, on_request_nb, see_bar_nb, see_mark_nb, settle_funding_nb
 from simcore.ledger import Collector
 from simcore.replay.journal import Journal
 from simcore.replay.plan import build_core, build_instruments, build_venue, make_plan

@@ -192,7 +192,9 @@ class Twin:
         self.left_in_bar -= lots
         self.held[order.leg] += order.side * lots
         order.left -= lots
-        self.reports.append({"kind": "fill", "id": order.id, "lots": lots, "ticks": ticks, "maker": maker, "left": order.left, "both": both})
+        self.reports.append(
+            {"kind": "fill", "id": order.id, "lots": lots, "ticks": ticks, "maker": maker, "left": order.left, "both": both}
+        )
         if order.closes:
             for other in [o for o in self.orders if o is not order and o.closes and o.strategy == order.strategy]:
                 other.left = max(0, other.left - lots)

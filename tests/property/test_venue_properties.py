@@ -10,9 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simcore.domain.enums import LONG, SHORT, LedgerKind, Leg, OrderType, Purpose, RejectCode, ReportKind, RequestKind, RouteOutcome, TimeInForce
+from simcore.domain.enums import (
+    LONG,
+    SHORT,
+    LedgerKind,
+    Leg,
+    OrderType,
+    Purpose,
+    RejectCode,
+    ReportKind,
+    RequestKind,
+    RouteOutcome,
+    TimeInForce,
+)
 from simcore.domain.records import REQUEST, VENUE
-from simcore.engine.venue import match_bar_nb, on_request_nb, see_bar_nb
+from simcore.engine.matching import match_bar_nb
+from simcore.engine.venue import on_request_nb, see_bar_nb
 from tests.oracle.venue import Order, Rules, Twin
 from tests.scenes import MINUTE_NS, START_NS, Scene, Wish, bar_rows, flat, play, session_of
 
@@ -70,7 +83,17 @@ def drawn_order(rng: random.Random, rules: Rules, order_id: int, now: int, near:
         if any(o.strategy == strategy and o.purpose == "exit" for o in twin.orders):
             return None
         market = rng.random() < 0.5
-        return Order(order_id, strategy, -side, leg, "exit", "ioc" if market else rng.choice(["gtx", "gtc"]), lots, None if market else price(-15, 15), now)
+        return Order(
+            order_id,
+            strategy,
+            -side,
+            leg,
+            "exit",
+            "ioc" if market else rng.choice(["gtx", "gtc"]),
+            lots,
+            None if market else price(-15, 15),
+            now,
+        )
     ticks = None if rng.random() < 0.15 else price(-20, 20)
     tif = "ioc" if ticks is None else rng.choice(["gtx", "gtx", "ioc", "gtc"])
     stop = price(-25, 3) if side == 1 else price(-3, 25)
@@ -87,7 +110,12 @@ def kernels_reports(venue, after: int) -> list[dict]:
     for row in venue["report"][after : int(venue["n_reports"])]:
         told = {"id": int(row["order_id"]), "left": int(row["leaves_lots"])}
         if row["kind"] == ReportKind.FILL:
-            fill = {"lots": int(row["qty_lots"]), "ticks": int(row["price_ticks"]), "maker": bool(row["maker"]), "both": bool(row["ambiguous"])}
+            fill = {
+                "lots": int(row["qty_lots"]),
+                "ticks": int(row["price_ticks"]),
+                "maker": bool(row["maker"]),
+                "both": bool(row["ambiguous"]),
+            }
             found.append({"kind": "fill", **told, **fill})
         else:
             found.append({"kind": KINDS[ReportKind(int(row["kind"]))], **told})
@@ -190,7 +218,9 @@ def drawn_history(rng: random.Random, bars: int) -> tuple[list, dict[int, Wish]]
         tape.append(shape)
         if rng.random() < 0.2:
             distances = {name: rng.randint(5, 60) for name in ("stop", "target") if rng.random() < 0.5}
-            wishes[len([row for row in tape if row]) - 1] = Wish(rng.choice((LONG, SHORT, 0)), urgency=rng.choice((0.0, 0.0, 1.0)), minutes=rng.choice((0, 0, 7)), **distances)
+            wishes[len([row for row in tape if row]) - 1] = Wish(
+                rng.choice((LONG, SHORT, 0)), urgency=rng.choice((0.0, 0.0, 1.0)), minutes=rng.choice((0, 0, 7)), **distances
+            )
     kept = len([row for row in tape if row])
     return [*tape, *flat(near, 60)], {**wishes, kept: Wish(0)}
 
