@@ -23,6 +23,7 @@ from simcore.decision.screener import would_emit_nb
 from simcore.decision.sizer import minimum_lots_nb, size_lots_nb, suggest_gross_usd_nb
 from simcore.domain.enums import BUY, LedgerKind, Leg, PositionMode, Purpose, Screen
 from simcore.domain.records import EQUITY_ROOM, MAX_SYMBOLS, N_VETOES
+from simcore.engine.money import mul_div_floor_nb
 from simcore.engine.rounding import lots_down_nb, passive_ticks_nb
 from simcore.jit import inlined, kernel, part
 
@@ -250,6 +251,9 @@ def size_entry_nb(core, strategy, symbol, side):
     gather_exposure_nb(core, strategy, symbol, side)
     losses_nb(account)
     worst = worst_price_nb(instrument, market, policy, side)
+    # The exchange judges the minimum at the price the order is sent with, we judge the order at its dearest: the bar rises with it.
+    least = least_price_nb(instrument, market, policy, side)
+    intent["min_notional_e8"] = -mul_div_floor_nb(-instrument["min_notional_e8"], worst, least)
     intent["stop_distance"] = core["signal"][index]["stop_distance"]
     price_intent_nb(core, intent["step_lots"], worst)
     sizing = core["sizing"][strategy]
@@ -293,7 +297,16 @@ def worst_price_nb(instrument, market, policy, side):
     tick, tick_step = instrument["tick_size"], instrument["price_filter_ticks"]
     if side == BUY:
         return max(tick_step, cap_price_nb(side, market["close"], policy["price_cap_bps"], tick, tick_step))
-    return maker_price_nb(side, market["close"], market["spread_bps"], policy["offset_bps"], tick, tick_step)
+    return max(tick_step, maker_price_nb(side, market["close"], market["spread_bps"], policy["offset_bps"], tick, tick_step))
+
+
+@part
+def least_price_nb(instrument, market, policy, side):
+    """Return the lowest price in ticks at which an entry may be sent now: a buy's maker quote, a sell's taker cap."""
+    tick, tick_step = instrument["tick_size"], instrument["price_filter_ticks"]
+    if side == BUY:
+        return max(tick_step, maker_price_nb(side, market["close"], market["spread_bps"], policy["offset_bps"], tick, tick_step))
+    return max(tick_step, cap_price_nb(side, market["close"], policy["price_cap_bps"], tick, tick_step))
 
 
 @part
