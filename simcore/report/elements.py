@@ -75,7 +75,7 @@ def coverage_table(coverage: Iterable[Mapping[str, Any]]) -> str:
     if not names:
         return ""
     body = ("<tr>" + "".join(f"<td>{escape(covered(row.get(name)))}</td>" for name in names) + "</tr>" for row in rows)
-    return table((head(plain(name)) for name in names), body, "text")
+    return table((head(plain(name)) for name in names), body, "text coverage")
 
 
 def covered(value: Any) -> str:
