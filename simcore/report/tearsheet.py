@@ -268,9 +268,17 @@ def figures_body(metrics: Mapping[str, Any]) -> str:
 
 def data_body(recording: Recording) -> str:
     """Return coverage of each symbol, and the caveats."""
-    caveats = "".join(f"<li>{escape(text)}</li>" for text in check.caveats_of(recording))
+    known = check.caveats_of(recording)
+    caveats = "".join(f"<li>{escape(text)}</li>" for text in known)
     listed = f'<h3>Caveats</h3><ul class="caveats">{caveats or "<li>None recorded.</li>"}</ul>'
-    return coverage_table(recording.feed.coverage) + listed
+    return coverage_table(without_told(row, known) for row in recording.feed.coverage) + listed
+
+
+def without_told(row: Mapping[str, Any], known: list[str]) -> dict[str, Any]:
+    """Return a coverage row without the notes that stand among the caveats below the table."""
+    told = row.get("notes") or ()
+    notes = [note for note in ([told] if isinstance(told, str) else told) if note not in known]
+    return {**{key: value for key, value in row.items() if key != "notes"}, **({"notes": notes} if notes else {})}
 
 
 def provenance_body(recording: Recording, checks: Mapping[str, Any]) -> str:
