@@ -349,7 +349,14 @@ class Scene:
     def fills(self, symbol: str | None = None) -> list[Fill]:
         """Return every fill in the ledger's order."""
         return [
-            Fill(slot_of(r["ts_ns"]), Purpose(int(r["code"])).name.lower(), int(r["side"]), int(r["qty_lots"]), int(r["price_ticks"]), r["x0"] == 1.0)
+            Fill(
+                slot_of(r["ts_ns"]),
+                Purpose(int(r["code"])).name.lower(),
+                int(r["side"]),
+                int(r["qty_lots"]),
+                int(r["price_ticks"]),
+                r["x0"] == 1.0,
+            )
             for r in self.rows(LedgerKind.FILL, symbol)
         ]  # fmt: skip
 

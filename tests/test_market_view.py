@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from simcore.decision.market import clear_fresh_nb, on_bar_nb, on_funding_rate_nb, on_mark_nb
 from simcore.domain.records import MAX_SYMBOLS
 from simcore.jit import kernel
-from tests.scenes import A, B, MINUTE_NS, START_NS, STEP_SIZE, TICK_SIZE, Scene, bar_rows, flat, gap, play, session_of
+from tests.scenes import MINUTE_NS, START_NS, STEP_SIZE, TICK_SIZE, A, B, Scene, bar_rows, flat, gap, play, session_of
 
 FIELDS = ("open", "high", "low", "close", "volume")
 
@@ -86,7 +86,9 @@ def test_coarser_bars_equal_a_resample_of_the_complete_buckets(seed: int) -> Non
             if market["fresh"] == 1:
                 assert market["ts_ns"] == row["open_ns"] + MINUTE_NS, "published when its last minute closed"
                 assert market["ts_ns"] == market["open_ns"] + minutes * MINUTE_NS
-                seen[minutes].append((int(market["open_ns"]), *(float(market[name]) for name in FIELDS), int(market["gap_bars"]), int(market["bars"])))
+                seen[minutes].append(
+                    (int(market["open_ns"]), *(float(market[name]) for name in FIELDS), int(market["gap_bars"]), int(market["bars"]))
+                )
     for minutes, got in seen.items():
         want = expected_buckets(rows, minutes)
         assert [bucket[0] for bucket in got] == want.index.astype(np.int64).tolist()
@@ -108,7 +110,12 @@ def test_the_base_view_is_the_bar_itself_with_the_holes_before_it(seed: int) -> 
         market = core["market"][0]
         missing = int(row["open_ns"] - rows[n - 1]["open_ns"]) // MINUTE_NS - 1 if n else 0
         since = 0 if missing else since + 1
-        assert (int(market["gap_bars"]), int(market["bars_since_gap"]), int(market["bars"]), int(market["fresh"])) == (missing, since, n + 1, 1)
+        assert (int(market["gap_bars"]), int(market["bars_since_gap"]), int(market["bars"]), int(market["fresh"])) == (
+            missing,
+            since,
+            n + 1,
+            1,
+        )
         assert (int(market["open_ns"]), int(market["ts_ns"])) == (row["open_ns"], row["open_ns"] + MINUTE_NS)
         assert float(market["close"]) == float(market["mark"]) == row["close_ticks"] * TICK_SIZE
         assert int(market["hour"]) == int(row["open_ns"] + MINUTE_NS) // (60 * MINUTE_NS) % 24
@@ -137,7 +144,12 @@ def test_marks_and_rates_reach_every_timeframe_and_only_their_symbol() -> None:
     tell_mark_nb(core, 1, START_NS + 9, 777.0, 25_000, 8 * 60 * MINUTE_NS)
     for at in (1, MAX_SYMBOLS + 1):
         row = core["market"][at]
-        assert (float(row["mark"]), float(row["funding_rate"]), int(row["funding_ts_ns"]), int(row["mark_ts_ns"])) == (777.0, 0.00025, START_NS + 9, START_NS + 9)
+        assert (float(row["mark"]), float(row["funding_rate"]), int(row["funding_ts_ns"]), int(row["mark_ts_ns"])) == (
+            777.0,
+            0.00025,
+            START_NS + 9,
+            START_NS + 9,
+        )
     assert float(core["market"][0]["mark"]) == 1_000.0 and float(core["market"][0]["funding_rate"]) == 0.0
 
 

@@ -168,7 +168,9 @@ def test_trap_every_limit_fires_in_a_whole_replay(limits_: dict, own: dict, veto
 @pytest.mark.parametrize(("cap", "lots"), [(0.01, 99), (0.05, 498), (0.1, 997), (0.25, 2_492), (1.0, 9_970)])
 def test_trap_the_size_of_an_order_follows_the_configured_cap(cap: float, lots: int) -> None:
     sizing = {"method": "volatility_target", "target_sigma_day": 10.0}
-    scene = play(flat(n=4), {1: Wish(LONG, urgency=1.0)}, limits={"max_trade_nav_pct": cap}, sizing=sizing, instrument={"max_qty_lots": 10**6})
+    scene = play(
+        flat(n=4), {1: Wish(LONG, urgency=1.0)}, limits={"max_trade_nav_pct": cap}, sizing=sizing, instrument={"max_qty_lots": 10**6}
+    )
     # The cap's share of 100,000 over 1,003.0 a coin, the most the taker may pay, in lots of 0.01.
     assert [fill.lots for fill in scene.fills()] == [lots] == [int(cap * 100_000.0 / 10.03)]
 

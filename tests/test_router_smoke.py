@@ -198,7 +198,8 @@ def test_a_finished_route_says_in_words_what_was_done() -> None:
     assert said == {
         "purpose": "entry", "outcome": "mixed", "requested_qty": 1.0, "maker_qty": 0.4, "taker_qty": 0.6, "unfilled_qty": 0.0,
         "is_maker_final": False, "used_fallback": True, "maker_orders": 2, "taker_orders": 1, "rejects": 0, "requotes": 1,
-        "waits_s": 180.0, "arrival": 1_000.0, "slippage_bps": pytest.approx((average / 1_000.0 - 1.0) * 1e4), "fees_usd": pytest.approx(fees),
+        "waits_s": 180.0, "arrival": 1_000.0, "slippage_bps": pytest.approx((average / 1_000.0 - 1.0) * 1e4),
+        "fees_usd": pytest.approx(fees),
     }  # fmt: skip
 
 

@@ -16,11 +16,11 @@ from tests.worlds import config_of, make_feed, several_wishes, six_config
 
 
 def wild_world(seed: int) -> tuple[Feed, Config, list[Any]]:
-    """Return a world in which an account that trades too large is taken over by the exchange."""
+    """Return a world in which an account that trades too large is taken over; most have no marks, where margin is looked at least."""
     strategies = several_wishes(4)
     own = {f"wishes_{at}": {"seed": 1.0 + at, "stop": 2.0, "short": 0.0, "change": 0.1} for at in range(4)}
     config = config_of(strategies, cash=3_000.0, params=own, sizing={"fraction": 1.0})
-    return make_feed(seed, 2, 90, sigma=0.05, jumps=0.03, marks=1 + seed % 3, funding=7, depth=30.0), config, list(strategies)
+    return make_feed(seed, 2, 90, sigma=0.05, jumps=0.03, marks=seed % 3 // 2, funding=seed % 2 * 7, depth=30.0), config, list(strategies)
 
 
 def bulk(feed: Feed, config: Config, strategies: list[Any] | None = None) -> Session:
