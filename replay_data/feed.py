@@ -59,6 +59,8 @@ class Feed:
         for name, layout in (("bar", BAR), ("mark", MARK), ("funding", FUNDING), ("filter", FILTER)):
             rows = getattr(self, "funding" if name == "funding" else f"{name}s")
             _check_rows(name, rows, getattr(self, f"{name}_range"), layout, count)
+        if not any(end > first for first, end in self.bar_range):
+            raise DataError("a feed needs bars; this one has none.")
         if self.instruments.dtype != INSTRUMENT or self.instruments.shape != (count,) or self.interval_ns.shape != (count,):
             raise DataError("a feed needs one INSTRUMENT row and one interval for each symbol.")
         if not self.content_hash:

@@ -111,7 +111,7 @@ def split_strategies(strategy: Any) -> tuple[list[str], list[Strategy]]:
     names = [each for each in given if isinstance(each, str)]
     objects = [each for each in given if not isinstance(each, str)]
     for each in objects:
-        if not hasattr(each, "compiled"):
+        if not hasattr(type(each), "compiled"):
             raise ConfigError(f"strategy: {each!r} is neither a name nor a strategy. Put @strategy(...) above the function.")
     if names and objects:
         raise ConfigError("strategy: name registered strategies or pass strategy objects, not both in one replay.")

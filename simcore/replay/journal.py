@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -80,8 +81,10 @@ class Journal:
         try:
             with np.load(path) as tables:
                 return cls(*(_rows(tables[name], layout) for name, layout in TABLES.items()))
-        except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"{path}: no journal ({error}). Record one with run_replay(..., journal=PATH).") from None
+        except FileNotFoundError:
+            raise DataError(f"{path}: no such file. Record a journal with run_replay(..., journal=PATH).") from None
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile):
+            raise DataError(f"{path}: not a whole journal. Record one with run_replay(..., journal=PATH).") from None
 
     def rerun(self, plan: Plan, *, interpreted: bool = False) -> CoreRun:
         """Feed the journal through a fresh decision core, without a venue; return what the core wrote.
