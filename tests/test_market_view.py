@@ -73,8 +73,19 @@ def expected_buckets(rows: np.ndarray, minutes: int) -> pd.DataFrame:
 
 
 @given(st.integers(0, 2**40))
-@settings(max_examples=1_000)
+@settings(max_examples=150)
 def test_coarser_bars_equal_a_resample_of_the_complete_buckets(seed: int) -> None:
+    compare_with_pandas(seed)
+
+
+@pytest.mark.campaign
+def test_campaign_coarser_bars_equal_a_resample_of_the_complete_buckets() -> None:
+    for seed in range(3_000):
+        compare_with_pandas(seed)
+
+
+def compare_with_pandas(seed: int) -> None:
+    """Let the core see a drawn tape bar by bar and compare every bucket it publishes."""
     begin, tape = drawn_tape(seed)
     rows = bar_rows([None] * begin + tape)
     core = fresh_core()[0]
