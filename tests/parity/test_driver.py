@@ -17,10 +17,13 @@ from tests.worlds import config_of, make_feed, several_wishes, six_config
 
 def wild_world(seed: int) -> tuple[Feed, Config, list[Any]]:
     """Return a world in which an account that trades too large is taken over; most have no marks, where margin is looked at least."""
-    strategies = several_wishes(4)
-    own = {f"wishes_{at}": {"seed": 1.0 + at, "stop": 2.0, "short": 0.0, "change": 0.1} for at in range(4)}
+    strategies = several_wishes(6)
+    change = (0.1, 0.02)[seed % 2]
+    own = {each.name: {"seed": 1.0 + at, "stop": 2.0, "short": 0.0, "change": change} for at, each in enumerate(strategies)}
     config = config_of(strategies, cash=3_000.0, params=own, sizing={"fraction": 1.0})
-    return make_feed(seed, 2, 90, sigma=0.05, jumps=0.03, marks=seed % 3 // 2, funding=seed % 2 * 7, depth=30.0), config, list(strategies)
+    sigma, jumps = ((0.05, 0.03), (0.02, 0.0))[seed % 2]
+    feed = make_feed(seed, 1 + seed % 5 // 3, 90, sigma=sigma, jumps=jumps, marks=seed % 3 // 2, funding=seed % 4 // 3 * 7, depth=30.0)
+    return feed, config, list(strategies)
 
 
 def bulk(feed: Feed, config: Config, strategies: list[Any] | None = None) -> Session:
