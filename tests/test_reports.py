@@ -124,3 +124,17 @@ def test_spread_is_paid_by_takers_only() -> None:
     assert float(maker.totals["spread_usd"]) == 0.0
     stop = play([*flat(n=3), bar(10_000, 10_000, 9_900, 9_900)], {1: Wish(LONG, stop=50, urgency=1.0)})
     assert float(stop.totals["spread_usd"]) == pytest.approx(0.1 + 0.0995)  # at 1,000.0 in, at the stop of 995.0 out
+
+
+def test_the_equity_curve_begins_with_the_first_decision_and_ends_with_the_last() -> None:
+    tape = [*flat(n=4), *flat(9_900, 3)]
+    scene = play(tape, {1: NOW}, settings={"equity_sample_s": 3_600.0})
+    rows = scene.recording.equity
+    assert rows["ts_ns"].tolist() == [START_NS + MINUTE_NS, START_NS + 7 * MINUTE_NS]
+    last = rows[-1]
+    assert float(last["upnl"]) == pytest.approx(-10.1) and float(last["nav"]) == pytest.approx(100_000.0 - 0.50005 - 10.1)
+    assert (float(last["gross"]), float(last["net"]), int(last["open_positions"])) == (pytest.approx(990.0), pytest.approx(990.0), 1)
+    assert float(last["maintenance_margin"]) == pytest.approx(9.9)  # one percent of what is held now
+    assert scene.session.core["n_equity"] == 0 and len(scene.session.output.table("equity")) == 1
+    minutely = play(tape, {1: NOW}).recording.equity
+    assert len(minutely) == 7 and minutely[-1] == last

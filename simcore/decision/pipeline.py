@@ -23,6 +23,7 @@ from simcore.decision.screener import would_emit_nb
 from simcore.decision.sizer import minimum_lots_nb, size_lots_nb, suggest_gross_usd_nb
 from simcore.domain.enums import BUY, LedgerKind, Leg, PositionMode, Purpose, Screen
 from simcore.domain.records import EQUITY_ROOM, MAX_SYMBOLS, N_VETOES
+from simcore.engine.margin import maintenance_nb
 from simcore.engine.money import mul_div_floor_nb
 from simcore.engine.rounding import lots_down_nb, passive_ticks_nb
 from simcore.jit import inlined, kernel, part
@@ -376,7 +377,7 @@ def sample_equity_nb(core):
         core["broken"] = BROKEN_EQUITY_FULL
         return
     account = core["account"]
-    gross = net = 0.0
+    gross = net = maintenance = 0.0
     for symbol in range(core["n_symbols"]):
         for leg in range(2):
             position = core["position"][symbol * 2 + leg]
@@ -384,6 +385,7 @@ def sample_equity_nb(core):
                 value = position["qty_lots"] * core["instrument"][symbol]["step_size"] * position["mark"]
                 net += value
                 gross += abs(value)
+                maintenance += maintenance_nb(core["instrument"][symbol], abs(value))
     row = core["equity"][n]
     row["ts_ns"] = core["now_ns"]
     row["wallet_e8"] = account["wallet_e8"]
@@ -392,7 +394,7 @@ def sample_equity_nb(core):
     row["nav"] = account["nav"]
     row["gross"] = gross
     row["net"] = net
-    row["maintenance_margin"] = account["maintenance_margin"]
+    row["maintenance_margin"] = maintenance
     core["n_equity"] = n + 1
 
 

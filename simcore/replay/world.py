@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from replay_data.feed import Feed
 from replay_data.interval import interval_name
 from simcore.config import Config
+from simcore.decision.pipeline import sample_equity_nb
 from simcore.replay.recording import Recording
 from simcore.replay.session import Session
 from simcore.strategy import Strategy
@@ -69,6 +72,17 @@ def play(session: Session, total: int, progress: Progress | None) -> None:
     session.finish()
 
 
+def equity_to_the_end(session: Session) -> np.ndarray:
+    """Return the session's equity samples, with one of its last decision at their end."""
+    rows, core = session.output.table("equity"), session.core
+    if not len(rows) or rows[-1]["ts_ns"] == core["now_ns"]:
+        return rows
+    getattr(sample_equity_nb, "py_func", sample_equity_nb)(core)
+    last = core["equity"][:1].copy()
+    core["n_equity"] = 0
+    return np.concatenate([rows, last])
+
+
 def record(session: Session, config: Config, seed: int, totals: Any, speed: dict[str, float]) -> Recording:
     """Wrap up a finished session."""
     plan, output, feed = session.plan, session.output, session.feed
@@ -85,7 +99,7 @@ def record(session: Session, config: Config, seed: int, totals: Any, speed: dict
         ledger=output.table("ledger"),
         trades=output.table("trade"),
         routes=output.table("route_done"),
-        equity=output.table("equity"),
+        equity=equity_to_the_end(session),
         totals=totals,
         account=session.core["account"].copy(),
         venue_account=session.venue["account"].copy(),
