@@ -71,6 +71,8 @@ def request_order_nb(core, route_id, order_type, tif, qty_lots, price_ticks, red
     request["price_ticks"] = price_ticks
     request["stop_ticks"] = route["stop_ticks"]
     request["target_ticks"] = route["target_ticks"]
+    request["quote"] = -1
+    request["expire_ns"] = 0
     core["n_requests"] = n + 1
     core["account"]["orders_in_minute"] += 1
     core["totals"]["orders"] += 1
@@ -106,5 +108,7 @@ def request_cancel_nb(core, route_id):
     request["price_ticks"] = 0
     request["stop_ticks"] = 0
     request["target_ticks"] = 0
+    request["quote"] = -1
+    request["expire_ns"] = 0
     core["n_requests"] = n + 1
     log_short_nb(core, LedgerKind.CANCEL.value, 0, route["symbol"], route["strategy"], route["order_id"], 0.0, 0.0)

@@ -42,6 +42,7 @@ class TimeInForce(IntEnum):
     IOC = 1
     FOK = 2
     GTX = 3
+    GTD = 4
 
 
 class OffsetTier(IntEnum):
@@ -62,6 +63,7 @@ class Purpose(IntEnum):
     LIQUIDATION = 4
     HORIZON = 5
     KILL = 6
+    QUOTE = 7
 
 
 class RequestKind(IntEnum):
@@ -104,6 +106,41 @@ class RejectCode(IntEnum):
     TOO_MANY_ORDERS = -2025
 
 
+class EventKind(IntEnum):
+    """Rows of an order book stream, side folded in: even is the bid side, odd the ask side, of the level that changed or was hit.
+
+    CLEAR begins a snapshot: the book is empty and unusable until READY. GAP: the stream broke here; unusable until READY.
+    """
+
+    BID_DEPTH = 0
+    ASK_DEPTH = 1
+    BID_HIT = 2
+    ASK_LIFTED = 3
+    CLEAR = 4
+    READY = 6
+    GAP = 8
+
+
+class QueueModel(IntEnum):
+    """How much of a level's shrinking is taken to have stood behind our order (MODELS: maker fills with a book)."""
+
+    RISK_AVERSE = 0
+    POWER = 1
+    POWER2 = 2
+    POWER3 = 3
+    LOG = 4
+    LOG2 = 5
+    FIFO = 6
+
+
+class LatencyModel(IntEnum):
+    """Where an order's latency comes from: two constants, measured rows, or the feed's own latency."""
+
+    CONSTANT = 0
+    INTERPOLATED = 1
+    FEED = 2
+
+
 class InputKind(IntEnum):
     """Records of the one ordered input stream of the decision core."""
 
@@ -114,6 +151,7 @@ class InputKind(IntEnum):
     REPORT = 4
     DECIDE = 5
     POLICY = 6
+    VIEW = 7
 
 
 class LedgerKind(IntEnum):

@@ -53,6 +53,28 @@ BAR = np.dtype(
     align=True,
 )
 
+# One event of an order book stream, prepared at import: 32 bytes, one symbol's events in one array, ordered by exchange
+# time, trades before depth, then sequence; local times never go back. `level` points into the symbol's ladder (LADDER):
+# depth rows to their own level, trades to the level of the resting side. `kind` is an `EventKind` with the side folded in.
+# `last` is 1 on the last row of a message: only then is the book whole.
+EVENT = np.dtype(
+    [
+        ("ts_exch", I8),
+        ("ts_local", I8),
+        ("qty_lots", I8),
+        ("level", I4),
+        ("kind", np.uint8),
+        ("last", np.uint8),
+        ("spare", np.uint16),
+    ],
+    align=True,
+)
+
+# Where a symbol's book lives: `span` price levels from `base_ticks` up, `tick_step` ticks apart. Level l < span of the bid
+# side is the price base_ticks + l * tick_step; the ask side follows, mirrored, so that better is greater on both: level
+# 2 * span - 1 - l is the ask at the price of bid level l. `offset` is where the symbol's levels begin in the run's flat arrays.
+LADDER = _layout("base_ticks tick_step span offset")
+
 # One mark price bar: `ts_ns` is its CLOSE time, when it is known; `span_ns` its length.
 MARK = _layout("ts_ns span_ns", "open high low close")
 
@@ -79,12 +101,36 @@ INSTRUMENT = _layout(
 
 # What the core knows of one symbol at one timeframe, at local time. `fresh` is 1 during the decision at which the bar closed.
 MARKET = _layout(
-    "symbol ts_ns open_ns interval_ns bars fresh gap_bars bars_since_gap hour mark_ts_ns funding_ts_ns funding_interval_ns close_ticks",
-    "open high low close volume mark funding_rate sigma_day volume_day spread_bps",
+    "symbol ts_ns open_ns interval_ns bars fresh gap_bars bars_since_gap hour mark_ts_ns funding_ts_ns funding_interval_ns close_ticks "
+    "bid_ticks ask_ticks book_ok n_trades",
+    "open high low close volume mark funding_rate sigma_day volume_day spread_bps bid ask bid_qty ask_qty bid_depth ask_depth "
+    "buy_qty sell_qty last",
 )
 
-# What a strategy wishes for one symbol. It persists until the strategy says otherwise.
-SIGNAL = _layout("side tag", "strength stop_distance target_distance horizon_s urgency score")
+# What a strategy wishes for one symbol: a side, or a two-sided quote of `quote_levels` orders a side, the innermost at
+# `bid` and `ask` (prices; NaN: none), `quote_step` apart, `bid_size` and `ask_size` shares (0..1) of the sizer's order. A wish
+# persists until the strategy says otherwise.
+SIGNAL = _layout(
+    "side tag quote_levels",
+    "strength stop_distance target_distance horizon_s urgency score bid ask quote_step bid_size ask_size",
+)
+
+# One side-by-side state of a book while it is replayed: best levels (-1, or span - 1 on the ask side: none), whether it may be
+# used, and what traded since it was last looked at.
+BOOK = _layout("best_bid best_ask ok last_level buy_lots sell_lots n_trades n_events ts_ns gaps")
+
+# What the core learns of one symbol's book at one moment of local time: the whole input of a decision on books, so a journal
+# of views re-runs without the events. `depth_` sums the first levels of a side; `buy_`, `sell_lots` traded since the last view,
+# by aggressor. `book_ok` is 0 while the book is unusable (before its snapshot, after a gap).
+VIEW = _layout(
+    "ts_ns symbol ts_exch book_ok bid_ticks ask_ticks bid_lots ask_lots bid_depth_lots ask_depth_lots buy_lots sell_lots "
+    "last_ticks n_trades n_events gaps",
+)
+
+# One resting quote of a quoting strategy, or the place for one.
+QUOTE = _layout(
+    "active strategy symbol side level order_id stage price_ticks qty_lots leaves_lots sent_ns done_lots",
+)
 
 # One leg of the account: cost_e8 is what the open quantity cost, so entry = cost / quantity. qty_lots is signed in BOTH.
 # The anchor is the quantity and cost of the last increase; engine/account.py writes it, nobody else needs it.
@@ -148,15 +194,18 @@ ROUTE = _layout(
 # One order at the venue. Stops and targets are orders of their own, tied to the entry by `strategy` and `symbol`.
 ORDER = _layout(
     "active id route strategy symbol side leg type tif purpose reduce_only qty_lots leaves_lots price_ticks "
-    "sent_ns arrival_ns armed_ns stop_ticks target_ticks seen_bar cancel_ns young_lots",
+    "sent_ns arrival_ns armed_ns stop_ticks target_ticks seen_bar cancel_ns young_lots level expire_ns quote seq",
+    "front cum",
 )
 
 REQUEST = _layout(
-    "kind ts_ns order_id route strategy symbol side leg type tif purpose reduce_only qty_lots price_ticks stop_ticks target_ticks",
+    "kind ts_ns order_id route strategy symbol side leg type tif purpose reduce_only qty_lots price_ticks stop_ticks target_ticks "
+    "quote expire_ns",
 )
 
 REPORT = _layout(
-    "kind ts_ns order_id route strategy symbol side leg purpose maker qty_lots leaves_lots price_ticks fee_e8 amount_e8 code ambiguous",
+    "kind ts_ns order_id route strategy symbol side leg purpose maker qty_lots leaves_lots price_ticks fee_e8 amount_e8 code "
+    "ambiguous quote",
     "reference",
 )
 

@@ -37,6 +37,7 @@ def report_nb(venue, kind, order, code, ts_ns):
     row["side"] = order["side"]
     row["leg"] = order["leg"]
     row["purpose"] = order["purpose"]
+    row["quote"] = order["quote"]
     row["maker"] = 0
     row["qty_lots"] = 0
     row["leaves_lots"] = order["leaves_lots"]
@@ -99,6 +100,8 @@ def on_new_order_nb(venue, request):
     order["seen_bar"] = 0
     order["cancel_ns"] = 0
     order["young_lots"] = 0
+    order["quote"] = request["quote"]
+    order["expire_ns"] = request["expire_ns"]
     code = refuse_nb(venue, order)
     if index == MAX_ORDERS - 1:
         code = RejectCode.TOO_MANY_ORDERS.value
@@ -286,6 +289,8 @@ def bind_one_nb(venue, entry_index, purpose, order_type, price_ticks, qty_lots, 
     order["target_ticks"] = 0
     order["seen_bar"] = 0
     order["cancel_ns"] = 0
+    order["quote"] = -1
+    order["expire_ns"] = 0
     venue["live_orders"][order["symbol"]] += 1
     if index >= venue["n_orders"]:
         venue["n_orders"] = index + 1
@@ -371,6 +376,7 @@ def report_account_nb(venue, kind, symbol, leg, ts_ns, amount_e8):
     row["side"] = 0
     row["leg"] = leg
     row["purpose"] = 0
+    row["quote"] = -1
     row["maker"] = 0
     row["qty_lots"] = 0
     row["leaves_lots"] = 0
