@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-UNWANTED = ("pandas", "pyarrow.dataset", "binance", "aiohttp", "asyncio", "scipy", "matplotlib", "rich.progress")
+UNWANTED = ("simcore.validation", "pandas", "pyarrow.dataset", "binance", "aiohttp", "asyncio", "scipy", "matplotlib", "rich.progress")
 
 
 def test_a_replay_from_the_command_line_loads_nothing_it_does_not_need(tmp_path: Path) -> None:
