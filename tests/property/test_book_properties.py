@@ -1,0 +1,201 @@
+"""The ladder book equals two dicts after every event, its fast loops equal its single steps, and consumed liquidity is gone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simcore.domain.enums import EventKind
+from simcore.domain.records import BOOK, EVENT, LADDER
+from simcore.engine import book as kernels
+from tests.doors import door
+from tests.oracle.book import DictBook
+
+pytestmark = pytest.mark.jitless
+BASE, STEP, SPAN, OFFSET = 1000, 5, 12, 7
+apply_event, clear_book, crossed = door(kernels.apply_event_nb), door(kernels.clear_book_nb), door(kernels.crossed_nb)
+best_ticks, best_lots, depth_sum = door(kernels.best_ticks_nb), door(kernels.best_lots_nb), door(kernels.depth_sum_nb)
+level_of_ticks, ticks_of_level = door(kernels.level_of_ticks_nb), door(kernels.ticks_of_level_nb)
+opposite_level, on_ladder, level_lots = door(kernels.opposite_level_nb), door(kernels.on_ladder_nb), door(kernels.level_lots_nb)
+play, play_quiet, play_to_change = door(kernels.play_nb), door(kernels.play_quiet_nb), door(kernels.play_to_change_nb)
+has_both_sides = door(kernels.has_both_sides_nb)
+
+
+class Ladder:
+    """A book on a short ladder in the middle of a larger flat array."""
+
+    def __init__(self):
+        self.lots = np.full(OFFSET + 2 * SPAN + 3, -1, np.int64)
+        self.books, self.ladders = np.zeros(1, BOOK), np.zeros(1, LADDER)
+        self.ladders[0] = (BASE, STEP, SPAN, OFFSET)
+        clear_book(self.lots, self.book, self.ladder)
+
+    @property
+    def book(self):
+        return self.books[0]
+
+    @property
+    def ladder(self):
+        return self.ladders[0]
+
+    def neighbours_untouched(self):
+        return bool((self.lots[:OFFSET] == -1).all() and (self.lots[OFFSET + 2 * SPAN :] == -1).all())
+
+    def same_as(self, other):
+        return self.books.tobytes() == other.books.tobytes() and self.lots.tobytes() == other.lots.tobytes()
+
+
+def level_of(side, rung):
+    return rung if side == 0 else 2 * SPAN - 1 - rung
+
+
+@st.composite
+def streams(draw, most=40):
+    """Return (kind, rung, lots, last, exchange time, local time) a row."""
+    kind = st.sampled_from([0, 1] * 6 + [2, 3] * 2 + [EventKind.CLEAR, EventKind.READY, EventKind.GAP])
+    rows = draw(st.lists(st.tuples(kind, st.integers(0, SPAN - 1), st.integers(0, 4), st.booleans()), max_size=most))
+    steps = draw(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), min_size=len(rows), max_size=len(rows)))
+    times = np.cumsum(np.array(steps, np.int64).reshape(-1, 2), axis=0)
+    return [(*row, *map(int, pair)) for row, pair in zip(rows, times, strict=True)]
+
+
+def events_of(rows):
+    events = np.zeros(len(rows), EVENT)
+    for event, (kind, rung, lots, last, ts_exch, ts_local) in zip(events, rows, strict=True):
+        event["kind"], event["last"], event["qty_lots"] = kind, last, lots
+        event["ts_exch"], event["ts_local"] = ts_exch, ts_local
+        event["level"] = level_of(kind & 1, rung) if kind <= EventKind.ASK_LIFTED else -1
+    return events
+
+
+def tell(twin, row):
+    """Play one row on the twin."""
+    kind, rung, lots, *_ = row
+    if kind <= EventKind.ASK_DEPTH:
+        twin.depth(kind, BASE + rung * STEP, lots)
+    elif kind <= EventKind.ASK_LIFTED:
+        twin.trades += 1
+        twin.buy_lots += lots if kind == EventKind.ASK_LIFTED else 0
+        twin.sell_lots += lots if kind == EventKind.BID_HIT else 0
+    elif kind == EventKind.CLEAR:
+        twin.clear()
+    else:
+        twin.ok = kind == EventKind.READY
+        twin.gaps += kind == EventKind.GAP
+
+
+@settings(max_examples=600)
+@given(streams())
+def test_the_ladder_book_equals_a_dict_book_after_every_event(rows):
+    ours, twin = Ladder(), DictBook()
+    for row, event in zip(rows, events_of(rows), strict=True):
+        before = (twin.touch(), twin.ok)
+        changed = apply_event(ours.lots, ours.book, ours.ladder, event)
+        tell(twin, row)
+        assert best_ticks(ours.book, ours.ladder) == twin.best()
+        assert best_lots(ours.lots, ours.book, ours.ladder) == tuple(lots for _ticks, lots in twin.touch())
+        assert crossed(ours.book, ours.ladder) == twin.crossed()
+        assert has_both_sides(ours.book, ours.ladder) == all(twin.sides)
+        for side in (0, 1):
+            assert [depth_sum(ours.lots, ours.book, ours.ladder, side, n) for n in (0, 1, 3, 99)] == [
+                twin.depth_sum(side, n) for n in (0, 1, 3, 99)
+            ]
+        assert (ours.book["ok"], ours.book["gaps"], ours.book["n_trades"]) == (twin.ok, twin.gaps, twin.trades)
+        assert (ours.book["buy_lots"], ours.book["sell_lots"]) == (twin.buy_lots, twin.sell_lots)
+        if (twin.touch(), twin.ok) != before:
+            assert changed
+        elif row[0] <= EventKind.ASK_LIFTED:
+            assert not changed
+    assert ours.neighbours_untouched()
+    assert ours.book["n_events"] == len(rows)
+
+
+@settings(max_examples=300)
+@given(streams(), st.integers(0, 1), st.lists(st.integers(0, 60), max_size=4))
+def test_the_fast_loop_equals_single_steps_and_stops_at_its_time(rows, local, waits):
+    fast, slow = Ladder(), Ladder()
+    events, pos = events_of(rows), 0
+    clock = events["ts_local" if local else "ts_exch"]
+    for until in [*sorted(waits), 10**6]:
+        end = play(events, pos, len(events), until, local, fast.lots, fast.book, fast.ladder)
+        assert end == np.searchsorted(clock, until, side="right")
+        for event in events[pos:end]:
+            apply_event(slow.lots, slow.book, slow.ladder, event)
+        assert fast.same_as(slow)
+        pos = end
+
+
+@settings(max_examples=300)
+@given(
+    streams(),
+    st.lists(st.tuples(st.integers(0, 1), st.integers(0, SPAN - 1)), max_size=4),
+    st.integers(0, 60),
+)
+def test_the_quiet_loop_stops_before_the_first_event_that_concerns_an_own_order(rows, own, until):
+    ours, slow = Ladder(), Ladder()
+    resting = np.zeros_like(ours.lots, np.int8)
+    for side, rung in own:
+        resting[OFFSET + level_of(side, rung)] += 1
+    own_best = [max([level_of(s, r) for s, r in own if s == side], default=side * SPAN - 1) for side in (0, 1)]
+
+    def concerned(kind, rung, lots):
+        if kind > EventKind.ASK_LIFTED:
+            return True
+        ours_here = [r for s, r in own if s == kind & 1]
+        if kind >= EventKind.BID_HIT:
+            return any(rung <= r if kind == EventKind.BID_HIT else rung >= r for r in ours_here)
+        faced = [r for s, r in own if s != kind]
+        return rung in ours_here or (lots > 0 and any(rung <= r if kind == 1 else rung >= r for r in faced))
+
+    events = events_of(rows)
+    pos = play_quiet(events, 0, len(events), until, ours.lots, resting, *own_best, ours.book, ours.ladder)
+    stop = next((i for i, row in enumerate(rows) if row[4] > until or concerned(*row[:3])), len(rows))
+    assert pos == stop
+    for event in events[:stop]:
+        apply_event(slow.lots, slow.book, slow.ladder, event)
+    assert ours.same_as(slow)
+
+
+@settings(max_examples=300)
+@given(streams(), st.booleans(), st.booleans())
+def test_a_strategy_wakes_behind_each_whole_message_that_changed_what_it_watches(rows, on_touch, on_trade):
+    ours, twin = Ladder(), DictBook()
+    events, pos, told = events_of(rows), 0, 0
+    while pos < len(events):
+        pos, stopped = play_to_change(events, pos, len(events), 10**6, on_touch, on_trade, ours.lots, ours.book, ours.ladder)
+        news = False
+        for i in range(told, pos):
+            before, trades = twin.touch(), twin.trades
+            tell(twin, rows[i])
+            moved = twin.touch() != before or rows[i][0] > EventKind.ASK_LIFTED
+            news = news or (on_touch and moved) or (on_trade and twin.trades > trades)
+            assert not (news and rows[i][3] and i < pos - 1)
+        assert stopped == news
+        assert not stopped or rows[pos - 1][3] or pos == len(events)
+        told = pos
+
+
+@settings(max_examples=300)
+@given(st.integers(0, 1), st.integers(BASE - 30, BASE + (SPAN + 6) * STEP))
+def test_a_price_counts_as_its_own_rung_or_the_less_aggressive_one(side, ticks):
+    ladder = Ladder().ladder
+    level = level_of_ticks(ladder, side, ticks)
+    inside = BASE <= ticks <= BASE + (SPAN - 1) * STEP
+    if inside:
+        assert on_ladder(ladder, side, level)
+        rounded = ticks_of_level(ladder, level)
+        assert 0 <= (ticks - rounded if side == 0 else rounded - ticks) < STEP
+        assert ticks_of_level(ladder, opposite_level(ladder, level)) == rounded
+    elif (ticks - BASE) % STEP == 0:
+        assert not on_ladder(ladder, side, level)
+        assert level_lots(Ladder().lots, ladder, side, level) == 0
+
+
+@settings(max_examples=300)
+@given(st.integers(0, 1), st.integers(BASE - 30, BASE + 90), st.integers(BASE - 30, BASE + 90))
+def test_a_better_price_never_has_a_lower_level(side, first, second):
+    ladder = Ladder().ladder
+    worse, better = sorted((first, second), reverse=side == 1)
+    assert level_of_ticks(ladder, side, worse) <= level_of_ticks(ladder, side, better)
