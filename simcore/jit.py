@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable
@@ -17,8 +18,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import llvmlite
-import numba
 import numpy as np
+
+if "coverage" not in sys.modules:
+    # numba imports coverage wherever it is installed, 40 ms of every command, and uses it only where it is running already.
+    sys.modules["coverage"] = None  # makes its import fail, as if it were not installed
+    import numba
+
+    del sys.modules["coverage"]
+import numba
 from numba import njit
 from numba.core import cgutils
 from numba.core.errors import NumbaExperimentalFeatureWarning

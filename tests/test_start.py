@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-UNWANTED = ("simcore.validation", "pandas", "pyarrow.dataset", "binance", "aiohttp", "asyncio", "scipy", "matplotlib", "rich.progress")
+UNWANTED = (
+    "simcore.validation", "pandas", "pyarrow.dataset", "binance", "aiohttp", "asyncio", "scipy", "matplotlib", "rich.progress", "coverage",
+)  # fmt: skip
 
 
 def test_a_replay_from_the_command_line_loads_nothing_it_does_not_need(tmp_path: Path) -> None:

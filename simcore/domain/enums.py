@@ -71,7 +71,6 @@ class RequestKind(IntEnum):
 
     NEW = 0
     CANCEL = 1
-    CANCEL_SYMBOL = 2
 
 
 class ReportKind(IntEnum):

@@ -142,7 +142,7 @@ SLEEVE = _layout(
     "stop_ticks target_ticks horizon_ns "
     "gross_e8 fees_e8 funding_e8 maker_lots taker_lots n_fills wish wish_ns retry_ns pending_entry_lots "
     "entry_route exit_route hour regime ambiguous barred",
-    "entry_price arrival stop_distance target_distance risk_usd slippage_usd pending_notional qty",
+    "entry_price arrival stop_distance target_distance risk_usd slippage_usd qty",
 )
 
 ACCOUNT = _layout(
