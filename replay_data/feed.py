@@ -1,14 +1,14 @@
 """A feed: everything a replay reads, as plain numpy records in one canonical order.
 
-`Catalog.feed()`, `from_frame()` and `from_arrays()` make one; the replay consumes it and nothing else. Bars are stamped at
-their OPEN; marks at their close, when they are known.
+`Catalog.feed()`, `from_frame()`, `from_arrays()` and `from_columns()` make one; the replay consumes it and nothing else.
+Bars are stamped at their OPEN; marks at their close, when they are known.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from replay_data.instrument import Contract
 from replay_data.interval import interval_name, iso
 from simcore.domain.errors import DataError
-from simcore.domain.records import BAR, FILTER, FUNDING, INSTRUMENT, MARK, MAX_SYMBOLS
+from simcore.domain.records import BAR, EVENT, FILTER, FUNDING, INSTRUMENT, LADDER, MARK, MAX_SYMBOLS
 
 Ints = npt.NDArray[np.int64]
 
@@ -30,6 +30,9 @@ class Feed:
     other; the `_range` beside each holds the first and the end row of each symbol (int64[S, 2]). instruments: INSTRUMENT[S]
     without fees, tier, leverage and half spread, which the replay fills from its config. coverage: a dict a symbol.
     content_hash: sha256 over everything a replay reads; pass "" to have it computed when first asked for.
+
+    kind "book": events hold every symbol's order book stream (EVENT, one symbol after the other, see its layout) and ladders
+    (LADDER[S]) where their levels lie; bars are then one-minute bars of the trades and may be none.
     """
 
     symbols: tuple[str, ...]
@@ -49,9 +52,16 @@ class Feed:
     content_hash: str
     coverage: tuple[dict[str, Any], ...]
     caveats: tuple[str, ...]
+    kind: str = "bars"
+    events: np.ndarray = field(default_factory=lambda: np.zeros(0, EVENT))
+    event_range: Ints = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    ladders: np.ndarray = field(default_factory=lambda: np.zeros(0, LADDER))
 
     def __post_init__(self) -> None:
         count = len(self.symbols)
+        if not self.event_range.size and not self.ladders.size:
+            object.__setattr__(self, "event_range", np.zeros((count, 2), np.int64))
+            object.__setattr__(self, "ladders", np.zeros(count, LADDER))
         if not 1 <= count <= MAX_SYMBOLS:
             raise DataError(f"a feed holds 1 to {MAX_SYMBOLS} symbols; this one has {count}.")
         if list(self.symbols) != sorted(set(self.symbols)):
@@ -59,8 +69,14 @@ class Feed:
         for name, layout in (("bar", BAR), ("mark", MARK), ("funding", FUNDING), ("filter", FILTER)):
             rows = getattr(self, "funding" if name == "funding" else f"{name}s")
             _check_rows(name, rows, getattr(self, f"{name}_range"), layout, count)
-        if not any(end > first for first, end in self.bar_range):
-            raise DataError("a feed needs bars; this one has none.")
+        _check_rows("event", self.events, self.event_range, EVENT, count)
+        if self.ladders.dtype != LADDER or self.ladders.shape != (count,):
+            raise DataError("a feed needs one LADDER row for each symbol.")
+        if self.kind not in ("bars", "book"):
+            raise DataError(f"a feed's kind is 'bars' or 'book', not {self.kind!r}.")
+        ranges, noun = (self.event_range, "events") if self.kind == "book" else (self.bar_range, "bars")
+        if not any(end > first for first, end in ranges):
+            raise DataError(f"a feed needs {noun}; this one has none.")
         if self.instruments.dtype != INSTRUMENT or self.instruments.shape != (count,) or self.interval_ns.shape != (count,):
             raise DataError("a feed needs one INSTRUMENT row and one interval for each symbol.")
         if not self.content_hash:
@@ -75,12 +91,16 @@ class Feed:
 
     @property
     def start_ns(self) -> int:
-        """The open of the earliest bar."""
+        """The open of the earliest bar; of books, the exchange time of the earliest event."""
+        if self.kind == "book":
+            return int(min(self.events["ts_exch"][first] for first, end in self.event_range if end > first))
         return int(min(self.bars["open_ns"][first] for first, end in self.bar_range if end > first))
 
     @property
     def end_ns(self) -> int:
-        """The close of the latest bar."""
+        """The close of the latest bar; of books, one ns after the latest event is known."""
+        if self.kind == "book":
+            return 1 + int(max(self.events["ts_local"][end - 1] for first, end in self.event_range if end > first))
         ends = zip(self.bar_range, self.interval_ns, strict=True)
         return int(max(self.bars["open_ns"][end - 1] + length for (first, end), length in ends if end > first))
 
@@ -88,6 +108,11 @@ class Feed:
         """Return the BAR rows of one symbol, a view."""
         first, end = self.bar_range[self.symbols.index(symbol)]
         return self.bars[first:end]
+
+    def events_of(self, symbol: str) -> np.ndarray:
+        """Return the EVENT rows of one symbol, a view."""
+        first, end = self.event_range[self.symbols.index(symbol)]
+        return self.events[first:end]
 
 
 def _check_rows(name: str, rows: np.ndarray, ranges: Ints, layout: np.dtype, count: int) -> None:
@@ -105,6 +130,9 @@ def hash_content(feed: Feed) -> str:
     arrays = (feed.interval_ns, feed.bar_range, feed.bars, feed.mark_range, feed.marks, feed.funding_range, feed.funding)
     for rows in (*arrays, feed.filter_range, feed.filters, feed.instruments):
         digest.update(np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data)
+    if feed.kind != "bars":
+        for rows in (feed.event_range, feed.events, feed.ladders):
+            digest.update(np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
@@ -122,13 +150,18 @@ class SymbolRows:
     gap_bars: int = 0
     off_tick_prices: int = 0
     notes: tuple[str, ...] = ()
+    events: np.ndarray | None = None
+    ladder: tuple[int, int, int] = (0, 0, 0)
+    book: Mapping[str, Any] = field(default_factory=dict)
 
     def coverage(self) -> dict[str, Any]:
+        stamps = self.bars["open_ns"] if self.events is None else self.events["ts_exch"]
         return {
             "symbol": self.symbol,
-            "interval": interval_name(self.interval_ns),
-            "first": iso(self.bars["open_ns"][0]),
-            "last": iso(self.bars["open_ns"][-1]),
+            "interval": interval_name(self.interval_ns) if self.events is None else "book",
+            "first": iso(stamps[0]),
+            "last": iso(stamps[-1]),
+            **self.book,
             "bars": int(self.bars.size),
             "gaps": self.gaps,
             "gap_bars": self.gap_bars,
@@ -156,9 +189,13 @@ def assemble(
     caveats: Sequence[str] = (),
     content_hash: str = "",
     bars: np.ndarray | None = None,
+    events: np.ndarray | None = None,
 ) -> Feed:
-    """Return the feed of `parts`, in order of symbol; `bars` may hold all their bars already, one after the other."""
-    parts = sorted(parts, key=lambda part: part.symbol) if bars is None else parts
+    """Return the feed of `parts`, in order of symbol.
+
+    `bars` and `events` may hold all their bars and events already, one after the other in order of symbol.
+    """
+    parts = sorted(parts, key=lambda part: part.symbol) if bars is None and events is None else parts
     joined, bar_range = join([part.bars for part in parts], BAR, bars)
     marks, mark_range = join([part.marks for part in parts], MARK)
     funding, funding_range = join([part.funding for part in parts], FUNDING)
@@ -168,6 +205,11 @@ def assemble(
     for at, part in enumerate(parts):
         instruments[at]["quote_asset"] = quotes.index(part.contract.quote)
     notes = [note for part in parts for note in (*part.contract.notes, *part.notes)]
+    books: dict[str, Any] = {}
+    if any(part.events is not None for part in parts):
+        rows = [np.zeros(0, EVENT) if part.events is None else part.events for part in parts]
+        whole, event_range = join(rows, EVENT, events)
+        books = {"kind": "book", "events": whole, "event_range": event_range, "ladders": _ladders(parts)}
     return Feed(
         symbols=tuple(part.symbol for part in parts),
         bars=joined,
@@ -186,7 +228,19 @@ def assemble(
         content_hash=content_hash,
         coverage=tuple(part.coverage() for part in parts),
         caveats=tuple(dict.fromkeys((*caveats, *notes))),
+        **books,
     )
+
+
+def _ladders(parts: Sequence[SymbolRows]) -> np.ndarray:
+    """Return a LADDER row for each symbol, their levels one after the other in a run's flat arrays."""
+    rows = np.zeros(len(parts), LADDER)
+    offset = 0
+    for row, part in zip(rows, parts, strict=True):
+        row["base_ticks"], row["tick_step"], row["span"] = part.ladder
+        row["offset"] = offset
+        offset += 2 * int(row["span"])
+    return rows
 
 
 def from_frame(
@@ -226,3 +280,56 @@ def from_arrays(
     columns: open_time (int64, ns or ms), open, high, low, close, volume; or a dict of symbol to such columns.
     """
     return from_frame(columns, symbol, interval, tick_size, step_size, funding, mark)
+
+
+def from_columns(
+    symbol: str | Mapping[str, Mapping[str, Any]],
+    ts_exch: Any = None,
+    ts_local: Any = None,
+    kind: Any = None,
+    side: Any = None,
+    price: Any = None,
+    qty: Any = None,
+    tick_size: float | None = None,
+    step_size: float | None = None,
+    *,
+    last: Any = None,
+    funding: Any = None,
+    mark: Any = None,
+    ladder_margin_pct: float | None = None,
+    base_latency_ms: float | None = None,
+) -> Feed:
+    """Return a feed of your own order book rows; several symbols: a dict of symbol to a dict of these arguments.
+
+    ts_exch, ts_local: when it happened and when you could know, epoch ns (us and ms are understood). kind: 1 a depth level's
+    absolute new quantity (0 removes it), 2 a trade; 3 begins a snapshot, 4 ends it, 5 says that the stream broke (the book is
+    unusable until the next 4). side: of depth +1 bid, -1 ask; of trades the aggressor, +1 bought, -1 sold. price, qty: floats,
+    exact multiples of tick_size and step_size. Rows are put in order of (ts_exch, trades before depth), otherwise as they
+    stand; depth rows of one ts_exch and one ts_local are one message unless `last` (1 ends a message) says otherwise. Without
+    snapshot the book counts as usable once both sides have a level.
+    funding, mark: as for `from_frame`. ladder_margin_pct: share of the price the ladder of levels reaches beyond all best and
+    traded prices (default 0.01); depth rows beyond it are left out and counted. base_latency_ms: what the smallest feed latency
+    is shifted to where it is negative (default 1). Raises DataError naming row and value.
+    """
+    from replay_data.book_events import BASE_LATENCY_MS, LADDER_MARGIN_PCT
+    from replay_data.columns import build_book_feed
+
+    margin = LADDER_MARGIN_PCT if ladder_margin_pct is None else ladder_margin_pct
+    base_ms = BASE_LATENCY_MS if base_latency_ms is None else base_latency_ms
+    given = {
+        "ts_exch": ts_exch,
+        "ts_local": ts_local,
+        "kind": kind,
+        "side": side,
+        "price": price,
+        "qty": qty,
+        "tick_size": tick_size,
+        "step_size": step_size,
+        "last": last,
+        "funding": funding,
+        "mark": mark,
+    }
+    if isinstance(symbol, str):
+        return build_book_feed({symbol: given}, margin, base_ms)
+    shared = {name: value for name, value in given.items() if value is not None}
+    return build_book_feed({name: {**shared, **columns} for name, columns in symbol.items()}, margin, base_ms)

@@ -105,35 +105,36 @@ def _bar_columns(table: Any, symbol: str) -> tuple[Columns, list[str]]:
         hint = did_you_mean(missing[0], [str(name) for name in names.values()]) if names else ""
         raise DataError(f"{symbol}: column {missing[0]!r} is missing. Expected open, high, low, close, volume. {hint}".strip())
     open_ns = _times(table, names, symbol)
-    values = [_numbers(table[names[name]], name, symbol) for name in (*PRICES, "volume")]
+    values = [numbers(table[names[name]], name, symbol) for name in (*PRICES, "volume")]
     if not open_ns.size:
         raise DataError(f"{symbol}: the table has no rows.")
     if any(column.size != open_ns.size for column in values):
         raise DataError(f"{symbol}: columns of different lengths ({open_ns.size} times, {values[0].size} opens).")
-    columns = Columns(_frozen(open_ns), *values)
+    columns = Columns(frozen(open_ns), *values)
     if shortest_jump_nb(columns.open_ns) > 0:
         return columns, []
     settled = settle_columns(columns, lambda row: f"row {row}", symbol)
     notes = [f"{symbol}: rows were not in order of time; sorted"] if settled.moved else []
     notes += [f"{symbol}: {settled.duplicates} identical duplicate rows dropped"] if settled.duplicates else []
-    return Columns(*(_frozen(column) for column in settled.columns.all())), notes
+    return Columns(*(frozen(column) for column in settled.columns.all())), notes
 
 
-def _frozen(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def frozen(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return a read-only view: pandas hands out read-only arrays, and kernels shall see one kind of input."""
     view = np.ascontiguousarray(values).view()
     view.setflags(write=False)
     return view
 
 
-def _numbers(column: Any, name: str, symbol: str) -> Floats:
+def numbers(column: Any, name: str, symbol: str) -> Floats:
+    """Return a column as read-only contiguous float64, uncopied where it is that; refuse what is no number, naming its row."""
     values = column.to_numpy() if hasattr(column, "to_numpy") else np.asarray(column)
     if values.dtype.kind in "fiub" and values.dtype != np.float64:
         values = values.astype(np.float64)
     elif values.dtype != np.float64:
         values = _parsed(values, name, symbol)
-    frozen: Floats = _frozen(values)
-    return frozen
+    made: Floats = frozen(values)
+    return made
 
 
 def _parsed(values: npt.NDArray[Any], name: str, symbol: str) -> Floats:
@@ -205,8 +206,8 @@ def _part(
         symbol,
         length_ns,
         out,
-        _marks(extra[1], symbol),
-        _fundings(extra[0], symbol),
+        mark_rows(extra[1], symbol),
+        funding_rows(extra[0], symbol),
         contract,
         gaps,
         gap_bars,
@@ -247,16 +248,17 @@ def _series(given: Any, wanted: tuple[str, ...], symbol: str, noun: str) -> tupl
     if not isinstance(given, Mapping) and not hasattr(given, "columns"):
         if not hasattr(given, "index"):
             raise DataError(f"{symbol}: {noun} must be a Series, a DataFrame or a dict of columns; got {type(given).__name__}.")
-        return _index_ns(given.index, symbol), [_numbers(given, noun, symbol)], {}
+        return _index_ns(given.index, symbol), [numbers(given, noun, symbol)], {}
     names = {_plain(name): name for name in (given.keys() if isinstance(given, Mapping) else given.columns)}
     found = [name for name in wanted if name in names]
     if not found:
         raise DataError(f"{symbol}: {noun}: no column {wanted[0]!r}. Expected one of {', '.join(wanted)}.")
-    columns = [_numbers(given[names[name]], name, symbol) for name in found]
+    columns = [numbers(given[names[name]], name, symbol) for name in found]
     return _times(given, names, f"{symbol}: {noun}"), columns, {name: given[names[name]] for name in names}
 
 
-def _fundings(given: Any, symbol: str) -> np.ndarray:
+def funding_rows(given: Any, symbol: str) -> np.ndarray:
+    """Return FUNDING rows of a Series or table of rates; none of None."""
     if given is None:
         return np.zeros(0, FUNDING)
     times, columns, others = _series(given, RATES, symbol, "funding")
@@ -270,11 +272,12 @@ def _fundings(given: Any, symbol: str) -> np.ndarray:
     rows["rate_e8"] = np.rint(rates * 1e8).astype(np.int64)
     spacing = np.diff(rows["ts_ns"], prepend=rows["ts_ns"][:1] - 8 * HOUR_NS)
     hours = others.get("funding_interval_hours")
-    rows["interval_ns"] = spacing if hours is None else _numbers(hours, "funding_interval_hours", symbol) * HOUR_NS
+    rows["interval_ns"] = spacing if hours is None else numbers(hours, "funding_interval_hours", symbol) * HOUR_NS
     return rows
 
 
-def _marks(given: Any, symbol: str) -> np.ndarray:
+def mark_rows(given: Any, symbol: str) -> np.ndarray:
+    """Return MARK rows of a Series or table of mark prices stamped at their open; none of None."""
     if given is None:
         return np.zeros(0, MARK)
     times, columns, _others = _series(given, PRICES, symbol, "mark")
