@@ -267,7 +267,7 @@ def fake_recording(
         for entry_bar, exit_bar in zip(cuts[::2], cuts[1::2], strict=True):
             _round_trip(books, symbol, int(books.rng.integers(len(STRATEGIES))), int(entry_bar), int(exit_bar))
     ledger = rows_of(sorted(books.ledger, key=lambda row: row["ts_ns"]), records.LEDGER)
-    ledger["seq"] = np.arange(len(ledger))
+    ledger["seq"], ledger["exch_ns"] = np.arange(len(ledger)), ledger["ts_ns"]
     trades = rows_of(sorted(books.trades, key=lambda row: row["exit_ns"]), records.TRADE)
     routes = rows_of(sorted(books.routes, key=lambda row: row["done_ns"]), records.ROUTE)
     end_ns = START_NS + int(feed.interval_ns[0]) * int(feed.bar_range[0, 1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from simcore.domain.enums import LONG, SHORT, LedgerKind, Purpose, Regime
@@ -138,3 +139,15 @@ def test_the_equity_curve_begins_with_the_first_decision_and_ends_with_the_last(
     assert scene.session.core["n_equity"] == 0 and len(scene.session.output.table("equity")) == 1
     minutely = play(tape, {1: NOW}).recording.equity
     assert len(minutely) == 7 and minutely[-1] == last
+
+
+def test_the_ledger_knows_when_a_report_happened_and_when_it_was_known() -> None:
+    scene = play([*flat(n=2), bar(10_000, 10_000, 9_997, 10_000), *flat(n=4)], {1: LONG, 4: OUT}, funding={A: {3: 10_000}})
+    rows = scene.recording.ledger
+    assert np.all(rows["exch_ns"] <= rows["ts_ns"])
+    ours = ~np.isin(rows["kind"], (LedgerKind.ACCEPTED, LedgerKind.FILL, LedgerKind.CANCELED, LedgerKind.FUNDING))
+    assert np.all(rows["exch_ns"][ours] == rows["ts_ns"][ours])
+    maker, taker = scene.rows(LedgerKind.FILL)
+    # The quote fills inside its bar, which says so at its close; the market order took the open of the next bar.
+    assert (int(maker["ts_ns"]), int(taker["ts_ns"])) == (START_NS + 3 * MINUTE_NS, START_NS + 6 * MINUTE_NS)
+    assert (int(maker["exch_ns"]), int(taker["exch_ns"])) == (START_NS + 3 * MINUTE_NS, START_NS + 5 * MINUTE_NS)

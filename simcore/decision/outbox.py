@@ -20,6 +20,7 @@ def log_nb(core, kind, code, symbol, strategy, order_id, side, qty_lots, price_t
     row = core["ledger"][n]
     row["seq"] = core["seq"]
     row["ts_ns"] = core["now_ns"]
+    row["exch_ns"] = core["now_ns"]
     row["kind"] = kind
     row["code"] = code
     row["symbol"] = symbol
@@ -36,6 +37,13 @@ def log_nb(core, kind, code, symbol, strategy, order_id, side, qty_lots, price_t
     row["x3"] = x3
     core["n_ledger"] = n + 1
     core["seq"] += 1
+
+
+@part
+def happened_nb(core, exch_ns):
+    """Say of the ledger's last row when it happened at the exchange."""
+    if core["n_ledger"] > 0:
+        core["ledger"][core["n_ledger"] - 1]["exch_ns"] = exch_ns
 
 
 @part

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from simcore.decision.market import utc_hour_nb
-from simcore.decision.outbox import log_nb, log_short_nb
+from simcore.decision.outbox import happened_nb, log_nb, log_short_nb
 from simcore.decision.router import abandon_route_nb, route_ended_nb, route_filled_nb
 from simcore.domain.enums import LedgerKind, Purpose, Regime, RejectCode, ReportKind
 from simcore.domain.records import MAX_SYMBOLS, TRADE_ROOM
@@ -56,6 +56,7 @@ def on_order_state_nb(core, report):
         core, row, code, report["symbol"], report["strategy"], report["order_id"], report["side"], report["leaves_lots"],
         report["price_ticks"], 0.0, 0.0, 0.0, 0.0, 0.0, 0.0,
     )
+    happened_nb(core, report["ts_ns"])
     if kind != ReportKind.ACCEPTED and owns_order_nb(core, report):
         if kind == ReportKind.EXPIRED and code == 0:
             code = RejectCode.UNFILLED.value
@@ -90,6 +91,7 @@ def on_fill_nb(core, report):
         core, LedgerKind.FILL.value, report["purpose"], symbol, report["strategy"], report["order_id"], side, qty, price,
         fee * 1e-8, report["leaves_lots"] * 1.0, report["maker"] * 1.0, reference, realised_e8 * 1e-8, report["ambiguous"] * 1.0,
     )
+    happened_nb(core, report["ts_ns"])
     if report["strategy"] >= 0:
         sleeve_fill_nb(core, report, report["strategy"], qty, fee, reference)
     else:
@@ -301,6 +303,7 @@ def on_funding_nb(core, report):
         core, LedgerKind.FUNDING.value, report["leg"], symbol, -1, 0, 0, position["qty_lots"], 0, amount * 1e-8, 0.0,
         report["reference"], 0.0, 0.0, 0.0,
     )
+    happened_nb(core, report["ts_ns"])
     total = abs(position["qty_lots"])
     direction = 1 if position["qty_lots"] > 0 else -1
     rest = amount

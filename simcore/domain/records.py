@@ -209,8 +209,10 @@ REPORT = _layout(
     "reference",
 )
 
+# One row of the decision ledger. `ts_ns` is when the core knew, `exch_ns` when it happened at the exchange: earlier by the way
+# back for fills and other reports, the same for what the core itself did.
 LEDGER = _layout(
-    "seq ts_ns kind code symbol strategy order_id side qty_lots price_ticks",
+    "seq ts_ns exch_ns kind code symbol strategy order_id side qty_lots price_ticks",
     "value cap x0 x1 x2 x3",
 )
 
