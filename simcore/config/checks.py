@@ -19,6 +19,7 @@ from simcore.config.models import (
     Settings,
     StrategyConfig,
     StrategyRegistry,
+    Validation,
 )
 from simcore.domain.errors import did_you_mean
 from simcore.domain.records import MAX_PARAMS, MAX_STRATEGIES, MAX_SYMBOLS, MAX_TIMEFRAMES
@@ -36,6 +37,7 @@ class Files:
     assets: Assets
     reserves: Reserves
     dashboard: Dashboard
+    validation: Validation
 
 
 def written(model: Model) -> dict[str, Any]:
@@ -232,7 +234,7 @@ def _reserves(files: Files) -> Iterator[str]:
 
 def cross_warnings(files: Files) -> list[str]:
     """Return what is allowed but odd: limits that can never bind, entries that nothing uses."""
-    checks = (_never_bind, _narrower_scopes, _spread_floor, _unused)
+    checks = (_never_bind, _narrower_scopes, _spread_floor, _unused, _coarse_tail)
     return [warning for check in checks for warning in check(files)]
 
 
@@ -314,3 +316,16 @@ def _unused(files: Files) -> Iterator[str]:
             yield f"pairs_universe.json: symbols.{symbol}: has no period, so it is never traded"
     if len(files.pairs_universe.symbols) > MAX_SYMBOLS:
         yield f"pairs_universe.json: symbols: {len(files.pairs_universe.symbols)} listed; one run holds at most {MAX_SYMBOLS}"
+
+
+FEWEST_IN_TAIL = 10
+
+
+def _coarse_tail(files: Files) -> Iterator[str]:
+    how = files.validation.statistics
+    in_tail = how.bootstrap_draws * (1.0 - how.confidence) / 2.0
+    if in_tail < FEWEST_IN_TAIL:
+        yield (
+            f"validation.json: statistics.bootstrap_draws: {how.bootstrap_draws} leave {in_tail:g} draws beyond each end of a "
+            f"{how.confidence:g} interval: its ends are guesses"
+        )

@@ -365,6 +365,60 @@ class Dashboard(File):
     table_rows: int = Field(ge=10, le=100_000, description="Rows listed before a table is cut.")
 
 
+# ---------------------------------------------------------------- validation.json
+
+
+class Statistics(Model):
+    """How sure an interval is, and how it is drawn."""
+
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] = Field(description="Of every interval and lower bound: 0.95 leaves 2.5 % a side.")
+    bootstrap_draws: int = Field(ge=100, le=10_000_000)
+    seed: int = Field(ge=0, le=2**63 - 1, description="Of every draw: one seed, one result.")
+    pbo_blocks: int = Field(ge=2, le=20, multiple_of=2, description="S of CSCV: even; 12 gives 924 choices.")
+    min_cluster_correlation: Part = Field(description="Trials that correlate this much pairwise count as one.")
+
+
+class Stress(Model):
+    """How hard the stressed replays are."""
+
+    cost_factor: float = Field(ge=1, le=100, description="Fees, spread and impact of the cost stress, times the configured ones.")
+    latency_factor: float = Field(ge=1, le=100, description="Latency of the latency stress, times the configured one.")
+
+
+class StressFloors(Model):
+    """Mean net result per day (bps of NAV) that must be exceeded in each stressed replay."""
+
+    cost: float = Field(ge=-10_000, le=10_000, description="At stress.cost_factor times the costs.")
+    latency: float = Field(ge=-10_000, le=10_000, description="At stress.latency_factor times the latency.")
+    pessimistic_fills: float = Field(ge=-10_000, le=10_000, description="Under the most pessimistic fill rule.")
+    worst_case_bars: float = Field(ge=-10_000, le=10_000, description="With every ambiguous bar resolved against the trader.")
+
+
+class Criteria(Model):
+    """What a policy must show before it is certified. A figure that is not determined meets no criterion."""
+
+    min_gain_bps_a_day: float = Field(ge=-10_000, le=10_000, description="Must be exceeded by the lower bound of the out-of-sample gain.")
+    min_psr: Part = Field(description="Probability that the true Sharpe ratio is above 0.")
+    min_dsr: Part = Field(description="The same, above what the best of all trials would show by luck.")
+    max_pbo: Part = Field(description="Probability of backtest overfitting; about 0.5 on noise.")
+    max_drawdown_ratio: float = Field(gt=0, le=100, description="Maximum drawdown, over the baseline's.")
+    max_turnover_nav_a_day: float = Field(gt=0, le=10_000, description="Traded notional per day, in NAVs.")
+    max_reject_pct: Part = Field(description="Of the orders sent, refused by the venue.")
+    max_ambiguous_exits_pct: Part = Field(description="Of the trades, ended in a bar that held both stop and target.")
+    min_trades: Count = Field(description="Closed out of sample.")
+    min_capacity_usd: Usd = Field(description="NAV up to which the gain is expected to last.")
+    min_stress_bps_a_day: StressFloors
+    flag_t_below: float = Field(ge=0, le=100, description="A smaller t-statistic of the gain is flagged, not refused.")
+
+
+class Validation(File):
+    """validation.json: how results are judged; nothing here changes a decision."""
+
+    statistics: Statistics
+    stress: Stress
+    criteria: Criteria
+
+
 FILES: dict[str, type[File]] = {
     "settings": Settings,
     "strategy_registry": StrategyRegistry,
@@ -374,4 +428,5 @@ FILES: dict[str, type[File]] = {
     "assets": Assets,
     "reserves": Reserves,
     "dashboard": Dashboard,
+    "validation": Validation,
 }
