@@ -181,6 +181,11 @@ def test_a_wrong_value_is_refused_with_its_place_and_the_rule(path: str, value: 
     assert refusal(**{path: value}) == [message]
 
 
+def test_an_error_stays_on_its_line_whatever_the_name_holds() -> None:
+    lines = refusal(**{"strategy_registry.strategies.sma_cross.params.fast.less_than": "slow\r\nerror: forged"})
+    assert len(lines) == 1 and "parameter 'slow\\r\\nerror: forged' is not in" in lines[0]
+
+
 def test_a_missing_key_is_named() -> None:
     spoilt = trees()
     del spoilt["risk_limits"]["max_leverage"]

@@ -56,7 +56,7 @@ def loosens(key: str, value: float, wider: float) -> bool:
 
 
 def _unknown(place: str, what: str, name: str, known: Iterable[str], where: str) -> str:
-    return f"{place}: {what} '{name}' is not in {where}. {did_you_mean(name, known)}"
+    return f"{place}: {what} {name!r} is not in {where}. {did_you_mean(name, known)}"
 
 
 def cross_errors(files: Files) -> list[str]:
@@ -141,7 +141,7 @@ def _values(name: str, given: Mapping[str, float], known: Mapping[str, Any]) -> 
     place = f"strategy_config.json: strategies.{name}.params"
     for key, value in given.items():
         if key not in known:
-            yield f"{place}: unknown parameter '{key}' of {name}. {did_you_mean(key, known)}"
+            yield f"{place}: unknown parameter {key!r} of {name}. {did_you_mean(key, known)}"
         elif value < known[key].min:
             yield f"{place}.{key}: must be >= {known[key].min:g} (got {value:g})"
         elif value > known[key].max:
