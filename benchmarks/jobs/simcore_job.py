@@ -70,14 +70,12 @@ def replay(folder: str, repeats: int) -> None:
         recording = run_replay(feed, config)
         totals = recording.totals
         return {
-            "trades": len(recording.trades),
+            "trades": int(totals["exits"]),
             "equity": float(recording.equity["nav"][-1]),
             "orders": int(totals["orders"]),
             "maker_fills": int(totals["maker_fills"]),
             "taker_fills": int(totals["taker_fills"]),
             "gate_vetoes": int(totals["gate_vetoes"]),
-            "ledger_rows": len(recording.ledger),
-            "ledger_mb": (recording.ledger.nbytes + recording.trades.nbytes + recording.routes.nbytes) / 2**20,
             "digest": recording.digest[:12],
             "speed": {key: float(value) for key, value in recording.speed.items()},
         }

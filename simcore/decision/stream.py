@@ -13,7 +13,9 @@ from simcore.domain.records import EQUITY_ROOM, FILTER, INPUT, LEDGER_ROOM, REPO
 from simcore.jit import borrowed, entry, inlined, kernel
 from simcore.strategy.abi import FLAT_MEMORY
 
-LEDGER_HALF, TRADE_HALF, ROUTE_HALF, EQUITY_HALF = LEDGER_ROOM // 2, TRADE_ROOM // 2, ROUTE_ROOM // 2, EQUITY_ROOM // 2
+# The ledger is emptied early: what is written twice over is still in the processor's cache.
+LEDGER_QUARTER = LEDGER_ROOM // 4
+TRADE_HALF, ROUTE_HALF, EQUITY_HALF = TRADE_ROOM // 2, ROUTE_ROOM // 2, EQUITY_ROOM // 2
 
 
 @inlined
@@ -38,7 +40,7 @@ def take_input_nb(core, item, reports, filters, on_report):
 def outbox_half_full_nb(core):
     """Say whether one of the core's output tables is half full: the world should empty them now."""
     return (
-        core["n_ledger"] > LEDGER_HALF
+        core["n_ledger"] > LEDGER_QUARTER
         or core["n_trades"] > TRADE_HALF
         or core["n_routes_done"] > ROUTE_HALF
         or core["n_equity"] > EQUITY_HALF

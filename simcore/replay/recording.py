@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,26 @@ import numpy as np
 from replay_data.feed import Feed
 
 
-@dataclass(frozen=True)
+class Rows:
+    """A table of a recording: given as rows, or as what unpacks them when they are first read."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, recording: Any, owner: type | None = None) -> np.ndarray:
+        if recording is None:
+            raise AttributeError(self._name)  # a dataclass asks for a default; there is none
+        rows = recording.__dict__[self._name]
+        if callable(rows):
+            rows = recording.__dict__[self._name] = rows()
+        table: np.ndarray = rows
+        return table
+
+    def __set__(self, recording: Any, rows: np.ndarray | Callable[[], np.ndarray]) -> None:
+        recording.__dict__[self._name] = rows
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recording:
     """One finished replay. Tables are structured arrays of simcore.domain.records; times are nanoseconds UTC.
 
@@ -28,9 +48,9 @@ class Recording:
     start_ns: int
     end_ns: int
     interval: str
-    ledger: np.ndarray
-    trades: np.ndarray
-    routes: np.ndarray
+    ledger: Rows = Rows()
+    trades: Rows = Rows()
+    routes: Rows = Rows()
     equity: np.ndarray
     totals: Any
     account: Any

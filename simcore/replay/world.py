@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -96,9 +97,9 @@ def record(session: Session, config: Config, seed: int, totals: Any, speed: dict
         start_ns=feed.start_ns,
         end_ns=feed.end_ns,
         interval=interval_name(plan.base_ns),
-        ledger=output.table("ledger"),
-        trades=output.table("trade"),
-        routes=output.table("route_done"),
+        ledger=partial(output.table, "ledger", output.count("ledger")),
+        trades=partial(output.table, "trade", output.count("trade")),
+        routes=partial(output.table, "route_done", output.count("route_done")),
         equity=equity_to_the_end(session),
         totals=totals,
         account=session.core["account"].copy(),
@@ -114,10 +115,11 @@ def first_step() -> None:
     from replay_data.feed import from_arrays
     from simcore.config import load_config
     from simcore.decision.stream import begin_nb, end_nb, take_inputs_nb
+    from simcore.ledger import unpack_rows_nb
 
     one = [100.0, 100.0]
     columns = {"open_time": [FIRST_NS, FIRST_NS + MINUTE_NS], "open": one, "high": one, "low": one, "close": one, "volume": one}
     feed = from_arrays({"SYNAUSDT": columns}, interval="1m", tick_size=0.1, step_size=0.001)
     run_replay(feed, load_config())
-    for door in (begin_nb, end_nb, take_inputs_nb):
+    for door in (begin_nb, end_nb, take_inputs_nb, unpack_rows_nb):
         door.compiled  # noqa: B018 - the property compiles
