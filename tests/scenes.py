@@ -99,6 +99,8 @@ class Script:
     """A strategy that wishes what it was told: `wishes` maps a bar's index (per symbol) to a side or a `Wish`."""
 
     on = "bar"
+    on_book = quotes = False
+    every_ns = 0
     python = staticmethod(_scripted)
 
     def __init__(self, name: str, symbols: Sequence[str], bars: int, wishes: Mapping[str, Wishes], tick_size: float) -> None:

@@ -137,7 +137,7 @@ MESSAGES = [
     (
         "settings.position_mode",
         "hedging",
-        "settings.json: position_mode: must be one of hedge, one_way (got 'hedging'). Did you mean 'hedge'?",
+        "settings.json: position_mode: must be one of auto, hedge, one_way (got 'hedging'). Did you mean 'hedge'?",
     ),
     ("settings.kill_switch.flatten", 1, "settings.json: kill_switch.flatten: must be true or false (got 1)"),
     ("settings.v6_enabled", True, "settings.json: v6_enabled: is not available yet: must be false (got true)"),
@@ -395,7 +395,7 @@ def test_one_way_mode_refuses_two_strategies_on_one_symbol() -> None:
         'Use "hedge", or enable one of them.'
     )
     spoilt["strategy_config"]["strategies"]["ema_cross"]["symbols"] = ["SOLUSDT"]
-    assert Config.of(spoilt, Path("config")).position_mode.name == "ONE_WAY"
+    assert Config.of(spoilt, Path("config")).position_mode().name == "ONE_WAY"
 
 
 WARNINGS = [

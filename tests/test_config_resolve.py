@@ -355,8 +355,8 @@ def test_reserves_are_the_treasury_and_a_share_of_the_starting_cash() -> None:
 
 
 def test_the_position_mode_is_the_exchanges() -> None:
-    assert CONFIG.position_mode is PositionMode.HEDGE
-    assert CONFIG.replace(strategies=["ema_cross"], position_mode="one_way").position_mode is PositionMode.ONE_WAY
+    assert CONFIG.position_mode() is PositionMode.HEDGE
+    assert CONFIG.replace(strategies=["ema_cross"], position_mode="one_way").position_mode() is PositionMode.ONE_WAY
 
 
 def test_interval_names_are_binances() -> None:

@@ -61,7 +61,7 @@ def _unknown(place: str, what: str, name: str, known: Iterable[str], where: str)
 
 def cross_errors(files: Files) -> list[str]:
     """Return every contradiction between the files, in the words of a person's next step."""
-    checks = (_names, _tiers, _listings, _params, _asks_too_much, _screens, _run_fits, _one_way, _reserves)
+    checks = (_names, _tiers, _listings, _params, _asks_too_much, _sizes, _screens, _run_fits, _one_way, _latency, _reserves)
     return [error for check in checks for error in check(files)]
 
 
@@ -206,9 +206,36 @@ def _run_fits(files: Files) -> Iterator[str]:
         yield f"{place}: at most {MAX_TIMEFRAMES - 1} intervals beside base in one run (got {', '.join(sorted(intervals))})"
 
 
+def _sizes(files: Files) -> Iterator[str]:
+    defaults = files.strategy_config.defaults.sizing
+    for name, use in files.strategy_config.strategies.items():
+        sizing = {**written(defaults), **written(use.sizing)}
+        if sizing["method"] == "fixed_qty" and not sizing["qty"] > 0.0:
+            yield (
+                f"strategy_config.json: strategies.{name}.sizing.qty: fixed_qty needs a quantity above 0, in base units "
+                f"(got {sizing['qty']:g})"
+            )
+
+
+def _latency(files: Files) -> Iterator[str]:
+    model = files.settings.book_model
+    if model.latency_model == "interpolated" and not model.latency_file:
+        yield "settings.json: book_model.latency_file: latency_model interpolated needs a file of measured latencies"
+    limits = model.order_rate_limits
+    if limits.max_orders_per_10s > limits.max_orders_per_minute:
+        yield (
+            f"settings.json: book_model.order_rate_limits.max_orders_per_10s: must be <= max_orders_per_minute "
+            f"{limits.max_orders_per_minute} (got {limits.max_orders_per_10s})"
+        )
+
+
 def _one_way(files: Files) -> Iterator[str]:
-    if files.settings.position_mode != "one_way":
-        return
+    if files.settings.position_mode == "one_way":
+        yield from (f'{shared} Use "hedge", or enable one of them.' for shared in shared_symbols(files))
+
+
+def shared_symbols(files: Files) -> Iterator[str]:
+    """Return what cannot be in an account of one position a symbol: two strategies on the same one."""
     owners: dict[str, list[str]] = {}
     names = enabled(files)
     everywhere = [name for name in names if symbols_of(files, name) == "all"]
@@ -217,10 +244,7 @@ def _one_way(files: Files) -> Iterator[str]:
             owners.setdefault(symbol, [*everywhere] if name not in everywhere else []).append(name)
     for shared in sorted({tuple(sharing) for sharing in owners.values() if len(sharing) > 1}):
         places = [symbol for symbol, sharing in owners.items() if tuple(sharing) == shared]
-        yield (
-            f"settings.json: position_mode: one_way nets {', '.join(shared)} into one position on {', '.join(places)}. "
-            'Use "hedge", or enable one of them.'
-        )
+        yield f"settings.json: position_mode: one_way nets {', '.join(shared)} into one position on {', '.join(places)}."
 
 
 def _reserves(files: Files) -> Iterator[str]:

@@ -129,6 +129,56 @@ class BarModel(Model):
     fallback_volume_day_usd: Usd = Field(description="Daily volume while none is known.")
 
 
+class OrderRateLimits(Model):
+    """How many orders the exchange takes; refused ones count too."""
+
+    max_orders_per_10s: Count
+    max_orders_per_minute: Count
+
+
+class BookModel(Model):
+    """How time, latency and fills go on order books; every guess is against the trader."""
+
+    wake_every_ms: Annotated[float, Field(ge=1, le=86_400_000)] = Field(description="How often the core looks at its books.")
+    latency_model: Literal["constant", "interpolated", "feed"] = Field(
+        description="constant: the two latencies below. interpolated: from latency_file. feed: the two, plus the feed's own times a factor."
+    )
+    entry_latency_ms: Annotated[float, Field(ge=0, le=60_000)] = Field(description="From decision to arrival at the exchange.")
+    response_latency_ms: Annotated[float, Field(ge=0, le=60_000)] = Field(description="From the exchange back to us.")
+    feed_entry_factor: Annotated[float, Field(ge=0, le=100)] = Field(description="Of the feed's latency, added to entry_latency_ms.")
+    feed_response_factor: Annotated[float, Field(ge=0, le=100)] = Field(description="Of the feed's latency, added to response_latency_ms.")
+    latency_scale: Annotated[float, Field(ge=0, le=100)] = Field(description="Multiplies every latency: 2 asks what twice as slow costs.")
+    latency_file: str = Field(
+        "", max_length=500, description="CSV of measured request_ns, exchange_ns, response_ns, for interpolated; relative to this folder."
+    )
+    queue_model: Literal["risk_averse", "power", "power2", "power3", "log", "log2"] = Field(
+        description="What share of a level's decrease stood behind us. risk_averse is the pessimistic one."
+    )
+    queue_power_n: Annotated[float, Field(gt=0, le=20)] = Field(description="Exponent of the power models.")
+    fill_quantity: Literal["partial", "full"] = Field(description="partial: a print fills what it holds. full is optimistic.")
+    through: Literal["size_capped", "full"] = Field(description="A sweep through our price: capped by its size, or full (optimistic).")
+    view_levels: int = Field(ge=1, le=1_000, description="Levels of a side that bid_depth and ask_depth add up.")
+    ladder_margin_pct: Annotated[float, Field(gt=0, le=1)] = Field(description="Price range kept beyond what traded, as a fraction.")
+    bar_delay_ms: Annotated[float, Field(ge=0, le=60_000)] = Field(description="A bar is known this long after its close.")
+    market_max_age_s: SomeSeconds = Field(description="An older book takes no entries; the tighter of this and risk_limits counts.")
+    mark_max_age_s: SomeSeconds = Field(description="A mark price older than this is replaced by the mid.")
+    assumed_sigma_day: Annotated[float, Field(gt=0, le=10)] = Field(description="Daily volatility while no bar tells it.")
+    assumed_volume_day_usd: Usd = Field(description="Daily turnover while no bar tells it.")
+    self_trade_prevention: Literal["none", "expire_taker", "expire_maker", "expire_both"] = Field(
+        description="What the exchange ends when two orders of ours would meet."
+    )
+    order_rate_limits: OrderRateLimits
+
+
+class Quoter(Model):
+    """How two-sided quotes are kept at the exchange."""
+
+    max_levels: int = Field(ge=1, le=32, description="Most quotes a side of one strategy on one symbol.")
+    min_requote_ticks: int = Field(ge=1, le=100_000, description="A nearer wish keeps the quote and its place in the queue.")
+    resize_pct: Part = Field(description="A quote is replaced when its wished size differs by more than this share.")
+    cancel_retry_s: SomeSeconds = Field(description="A cancel that was not answered for so long is sent again.")
+
+
 class KillSwitch(Model):
     """What happens when the drawdown limit latches the kill switch."""
 
@@ -149,16 +199,20 @@ class Switch(Model):
 
 
 class Settings(File):
-    """settings.json: the account, the router, the bar venue, the switches."""
+    """settings.json: the account, the router, the venue on bars and on books, the switches."""
 
     cash: Usd = Field(description="Balance at the start of a replay, in quote units.")
-    position_mode: Literal["hedge", "one_way"] = Field(description="hedge: LONG and SHORT legs that never net.")
+    position_mode: Literal["auto", "hedge", "one_way"] = Field(
+        description="hedge: LONG and SHORT legs that never net. auto: one_way when a strategy quotes both sides, else hedge."
+    )
     leverage: Table[Name, Annotated[float, Field(ge=1, le=125)]] = Field(description="Leverage set at the exchange, per tier.")
     allow_unlisted_symbols: bool = Field(description="Give symbols missing from pairs_universe.json its default_tier.")
     equity_sample_s: Annotated[float, Field(ge=1, le=86_400)] = Field(description="Spacing of the equity curve's samples.")
     entry_retry_s: Seconds = Field(description="Pause before a refused wish is tried again.")
     router: Router
     bar_model: BarModel
+    book_model: BookModel
+    quoter: Quoter
     kill_switch: KillSwitch
     regime: Regime
     v6_enabled: NotYet
@@ -224,7 +278,7 @@ class Param(Model):
     default: float
     min: float = -1e15
     max: float = 1e15
-    less_than: str = Field("", description="Another parameter that must be greater.")
+    less_than: str = Field("", pattern=r"^[A-Za-z0-9_]{0,60}$", description="Another parameter that must be greater.")
     unit: str = ""
 
 
@@ -261,7 +315,7 @@ class Screen(Model):
 class Sizing(Model):
     """How large a wish is, before the gate's limits clamp it."""
 
-    method: Literal["fixed_fraction", "volatility_target", "risk_per_trade", "capped_kelly"]
+    method: Literal["fixed_fraction", "volatility_target", "risk_per_trade", "capped_kelly", "fixed_qty"]
     fraction: Share = Field(description="Of the tradable NAV: fixed_fraction, and the base of volatility_target.")
     target_sigma_day: Annotated[float, Field(gt=0, le=10)]
     risk_per_trade_pct: Share = Field(description="Of the tradable NAV, lost when the stop is hit.")
@@ -270,6 +324,7 @@ class Sizing(Model):
     kelly_variance: Annotated[float, Field(gt=0, le=100)] = Field(description="Variance of the return of a trade.")
     max_participation_pct: Share = Field(description="Of the symbol's volume of the last day.")
     min_stop_bps: Annotated[float, Field(gt=0, le=10_000)] = Field(description="Nearer stops are sized as if this far.")
+    qty: Annotated[float, Field(ge=0, le=1e12)] = Field(description="Of fixed_qty: base units an order, the same on every symbol.")
 
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from simcore.config.checks import Files, cross_errors, cross_warnings, enabled, stricter, symbols_of, written
+from simcore.config.checks import Files, cross_errors, cross_warnings, enabled, shared_symbols, stricter, symbols_of, written
 from simcore.config.load import parse, read_folder
 from simcore.config.models import FILES, INTERVALS_S, Listing, Model
 from simcore.domain.enums import OffsetTier, PositionMode, SizeMethod
@@ -354,10 +354,24 @@ class Config:
 
     # ------------------------------------------------------------ account
 
-    @property
-    def position_mode(self) -> PositionMode:
-        """How the account books positions."""
-        return PositionMode[self.files.settings.position_mode.upper()]
+    def position_mode(self, quoting: bool = False) -> PositionMode:
+        """Return how the account books positions; `quoting` says whether a strategy of the run quotes both sides.
+
+        Raises ConfigError for quotes in an account whose legs never net.
+        """
+        mode = self.files.settings.position_mode
+        if mode == "auto" and quoting:
+            shared = [f'{text} Enable one of them, or give them "symbols" of their own.' for text in shared_symbols(self.files)]
+            if shared:
+                raise ConfigError("\n".join(shared))
+        if mode == "auto":
+            return PositionMode.ONE_WAY if quoting else PositionMode.HEDGE
+        if quoting and mode == "hedge":
+            raise ConfigError(
+                'settings.json: position_mode: "hedge" keeps LONG and SHORT apart, but two-sided quotes must net. '
+                'Use "auto" or "one_way", or disable the strategies that quote.'
+            )
+        return PositionMode[mode.upper()]
 
     @property
     def cash(self) -> float:

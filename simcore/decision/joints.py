@@ -19,14 +19,17 @@ from simcore.decision.pipeline import consider_nb, end_trade_nb, flatten_nb
 from simcore.decision.reports import on_report_nb
 from simcore.decision.router import work_routes_nb
 from simcore.domain.records import CORE, MAX_STRATEGIES, REPORT
-from simcore.jit import COMPILING, Entry
+from simcore.jit import COMPILING, Entry, kernel
 from simcore.strategy.abi import BAR_FUNCTION, CROSS_FUNCTION
 
 CORE_TYPE = numba.from_dtype(CORE)
 
 
 class CoreFunctions(NamedTuple):
-    """What the core's loop calls: strategies; a report arrived, a wish changed, a trade must end, routes move on, all must go."""
+    """What the core's loop calls: strategies; a report arrived, a wish changed, a trade must end, routes move on, all must go.
+
+    `quote` keeps two-sided quotes on order books; in a run without a quoting strategy it does nothing.
+    """
 
     bar: tuple[Callable[..., Any], ...]
     cross: tuple[Callable[..., Any], ...]
@@ -35,6 +38,7 @@ class CoreFunctions(NamedTuple):
     end_trade: Callable[..., Any]
     work_routes: Callable[..., Any]
     flatten: Callable[..., Any]
+    quote: Callable[..., Any]
 
 
 CORE_FIELDS = (
@@ -43,6 +47,7 @@ CORE_FIELDS = (
     types.FunctionType(types.void(CORE_TYPE, numba.from_dtype(REPORT))),
     types.FunctionType(types.void(CORE_TYPE, types.int64, types.int64)),
     types.FunctionType(types.void(CORE_TYPE, types.int64, types.int64, types.int64, types.float64)),
+    types.FunctionType(types.void(CORE_TYPE)),
     types.FunctionType(types.void(CORE_TYPE)),
     types.FunctionType(types.void(CORE_TYPE)),
 )
@@ -61,14 +66,20 @@ structref.define_proxy(CoreTable, CoreTableType, list(CoreFunctions._fields))
 CORE_TABLE = CoreTableType(list(zip(CoreFunctions._fields, CORE_FIELDS, strict=True)))
 
 
-def _make_core_table(bar, cross, on_report, consider, end_trade, work_routes, flatten):
-    return CoreTable(bar, cross, on_report, consider, end_trade, work_routes, flatten)
+def _make_core_table(bar, cross, on_report, consider, end_trade, work_routes, flatten, quote):
+    return CoreTable(bar, cross, on_report, consider, end_trade, work_routes, flatten, quote)
 
 
 make_core_table = Entry(_make_core_table, CORE_TABLE(*CORE_FIELDS))
 
 
-def core_functions(bar: tuple[Any, ...], cross: tuple[Any, ...]) -> Any:
+@kernel
+def no_quotes_nb(core):
+    """Keep no quotes: no strategy of the run states any."""
+
+
+def core_functions(bar: tuple[Any, ...], cross: tuple[Any, ...], quoting: bool = False) -> Any:
     """Return the function table of a run; `bar` and `cross` hold MAX_STRATEGIES compiled strategies (or no-ops) each."""
-    functions = CoreFunctions(bar, cross, on_report_nb, consider_nb, end_trade_nb, work_routes_nb, flatten_nb)
+    quote = no_quotes_nb
+    functions = CoreFunctions(bar, cross, on_report_nb, consider_nb, end_trade_nb, work_routes_nb, flatten_nb, quote)
     return make_core_table(*functions) if COMPILING else functions

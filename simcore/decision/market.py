@@ -1,7 +1,9 @@
-"""What the core knows of the market: bars become MARKET rows, per symbol and timeframe, as they close.
+"""What the core knows of the market: bars become MARKET rows, per symbol and timeframe, as they close, and views of a book too.
 
 A coarser timeframe is built from the bars of the run: a bucket counts as a bar when its last base bar has closed, and a
 bucket whose beginning was not seen never becomes one. Nothing is filled in: missing bars are counted in `gap_bars`.
+
+On order books timeframe 0 is the book: each view of it is written there, and bars enter at the timeframe `bar_frame`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ HOURS_PER_DAY = 24
 def on_bar_nb(core, symbol, bar):
     """Take one closed bar of `symbol` into the core's market view."""
     instrument = core["instrument"][symbol]
-    market = core["market"][symbol]
+    base = core["bar_frame"]
+    market = core["market"][base * MAX_SYMBOLS + symbol]
     tick = instrument["tick_size"]
     open_ns = bar["open_ns"]
     interval = instrument["interval_ns"]
@@ -45,14 +48,96 @@ def on_bar_nb(core, symbol, bar):
     market["volume_day"] = bar["volume_day"]
     market["mark"] = market["close"]
     core["fresh"] = 1
-    for frame in range(1, core["n_timeframes"]):
+    for frame in range(base + 1, core["n_timeframes"]):
         build_frame_nb(core, symbol, frame)
+    if base > 0:
+        copy_day_nb(core["market"][symbol], market)
+
+
+@part
+def copy_day_nb(market, bar):
+    """Give a book the day's volatility and volume of its bars, where they know them."""
+    if bar["sigma_day"] == bar["sigma_day"] and bar["volume_day"] == bar["volume_day"]:
+        market["sigma_day"] = bar["sigma_day"]
+        market["volume_day"] = bar["volume_day"]
+
+
+@part
+def on_view_nb(core, view):
+    """Take one view of a symbol's book into timeframe 0: the mid is its close, the touch is real, what traded is since the last wake.
+
+    A book that may not be used, or that lacks a side, leaves the last prices as they are and is not fresh: they grow old.
+    """
+    symbol = view["symbol"]
+    instrument = core["instrument"][symbol]
+    market = core["market"][symbol]
+    bid_ticks, ask_ticks = view["bid_ticks"], view["ask_ticks"]
+    gaps = view["gaps"] if market["book_ok"] == 1 else view["gaps"] + market["gap_bars"]
+    market["gap_bars"] = gaps
+    if gaps > 0:
+        market["bars_since_gap"] = 0
+    if view["book_ok"] == 0 or bid_ticks < 1 or ask_ticks <= bid_ticks:
+        market["book_ok"] = 0
+        market["fresh"] = 0
+        return
+    tick, step = instrument["tick_size"], instrument["step_size"]
+    bid, ask = bid_ticks * tick, ask_ticks * tick
+    bid_qty, ask_qty = view["bid_lots"] * step, view["ask_lots"] * step
+    stood = market["book_ok"] == 1 and market["bid_ticks"] == bid_ticks and market["ask_ticks"] == ask_ticks
+    market["touch_moved"] = 0 if stood and market["bid_qty"] == bid_qty and market["ask_qty"] == ask_qty else 1
+    mid = 0.5 * (bid + ask)
+    market["book_ok"] = 1
+    market["open_ns"] = view["ts_ns"]
+    market["ts_ns"] = view["ts_ns"]
+    market["hour"] = utc_hour_nb(view["ts_ns"])
+    market["bars"] += 1
+    market["bars_since_gap"] += 1 if gaps == 0 else 0
+    market["fresh"] = 1
+    market["close_ticks"] = (bid_ticks + ask_ticks) // 2
+    market["bid_ticks"] = bid_ticks
+    market["ask_ticks"] = ask_ticks
+    market["n_trades"] = view["n_trades"]
+    market["open"] = mid
+    market["high"] = mid
+    market["low"] = mid
+    market["close"] = mid
+    market["bid"] = bid
+    market["ask"] = ask
+    market["bid_qty"] = bid_qty
+    market["ask_qty"] = ask_qty
+    market["bid_depth"] = view["bid_depth_lots"] * step
+    market["ask_depth"] = view["ask_depth_lots"] * step
+    market["buy_qty"] = view["buy_lots"] * step
+    market["sell_qty"] = view["sell_lots"] * step
+    market["volume"] = market["buy_qty"] + market["sell_qty"]
+    if view["last_ticks"] > 0:
+        market["last"] = view["last_ticks"] * tick
+    market["spread_bps"] = (ask - bid) / mid * 1e4
+    if market["mark_ts_ns"] == 0 or core["now_ns"] - market["mark_ts_ns"] > core["mark_max_age_ns"]:
+        market["mark"] = mid
+    core["fresh"] = 1
+
+
+@part
+def wake_books_nb(core):
+    """Open a decision on books: every book that may be used is to be decided on, whether it changed since the last or not."""
+    for symbol in range(core["n_symbols"]):
+        market = core["market"][symbol]
+        if market["book_ok"] == 1 and market["fresh"] == 0:
+            market["fresh"] = 1
+            market["gap_bars"] = 0
+            market["touch_moved"] = 0
+            market["n_trades"] = 0
+            market["buy_qty"] = 0.0
+            market["sell_qty"] = 0.0
+            market["volume"] = 0.0
+            core["fresh"] = 1
 
 
 @part
 def build_frame_nb(core, symbol, frame):
     """Add the symbol's newest base bar to its bucket of one coarser timeframe; publish the bucket when it is complete."""
-    base = core["market"][symbol]
+    base = core["market"][core["bar_frame"] * MAX_SYMBOLS + symbol]
     index = frame * MAX_SYMBOLS + symbol
     bucket = core["building"][index]
     span = core["timeframe_ns"][frame]

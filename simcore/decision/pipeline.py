@@ -15,13 +15,13 @@ from simcore.decision.router import (
     abandon_route_nb,
     cap_price_nb,
     hurry_route_nb,
-    maker_price_nb,
     open_route_nb,
+    quote_price_nb,
     send_next_nb,
 )
 from simcore.decision.screener import would_emit_nb
 from simcore.decision.sizer import minimum_lots_nb, size_lots_nb, suggest_gross_usd_nb
-from simcore.domain.enums import BUY, LedgerKind, Leg, PositionMode, Purpose, Screen
+from simcore.domain.enums import BUY, CalledOn, LedgerKind, Leg, PositionMode, Purpose, Screen
 from simcore.domain.records import EQUITY_ROOM, MAX_SYMBOLS, N_VETOES
 from simcore.engine.margin import maintenance_nb
 from simcore.engine.money import mul_div_floor_nb
@@ -32,6 +32,7 @@ NANOS_PER_DAY = 86_400_000_000_000
 NANOS_PER_MINUTE = 60_000_000_000
 BROKEN_EQUITY_FULL = 5
 HORIZON = int(Purpose.HORIZON)
+ON_TIMER, ON_BOOK, ON_TRADE = int(CalledOn.TIMER), int(CalledOn.BOOK), int(CalledOn.TRADE)
 
 
 @part
@@ -106,10 +107,39 @@ def call_strategies_nb(core, memory, bar_functions, cross_functions):
                 if market["fresh"] == 1:
                     sleeve = core["sleeve"][own + symbol]
                     bar_functions[index](market, sleeve, memory, params, base + symbol * stride, core["signal"][own + symbol])
-        elif any_fresh_nb(core, first):
+        elif entry["on"] == 1 and any_fresh_nb(core, first):
             markets = core["market"][first : first + n]
             sleeves = core["sleeve"][own : own + n]
             cross_functions[index](markets, sleeves, memory, params, base, stride, core["signal"][own : own + n], n)
+
+
+@inlined
+def call_event_strategies_nb(core, memory, bar_functions):
+    """Let the strategies that follow the book state their wish: when their time has come, when a touch moved, after trades."""
+    now = core["now_ns"]
+    for index in range(core["n_strategies"]):
+        entry = core["strategy"][index]
+        on = entry["on"]
+        if on < ON_TIMER or (on == ON_TIMER and now < entry["due_ns"]):
+            continue
+        if on == ON_TIMER:
+            entry["due_ns"] = (now // entry["every_ns"] + 1) * entry["every_ns"]
+        own = index * MAX_SYMBOLS
+        params, base, stride = entry["param_base"], entry["memory_base"], entry["memory_stride"]
+        for symbol in range(core["n_symbols"]):
+            market = core["market"][symbol]
+            sleeve = core["sleeve"][own + symbol]
+            if sleeve["barred"] == 0 and concerns_nb(market, on):
+                sleeve["calls"] += 1
+                bar_functions[index](market, sleeve, memory, params, base + symbol * stride, core["signal"][own + symbol])
+
+
+@part
+def concerns_nb(market, on):
+    """Say whether a book's row is one that a strategy called on `on` (timer, book or trade) should see now."""
+    if market["fresh"] == 0:
+        return False
+    return on == ON_TIMER or (on == ON_BOOK and market["touch_moved"] == 1) or (on == ON_TRADE and market["n_trades"] > 0)
 
 
 @part
@@ -226,7 +256,7 @@ def try_entry_nb(core, strategy, symbol, side):
     screen = core["screen"][index]
     market = core["view"][0]
     core["view"][0] = core["market"][symbol]
-    market["bars"] = core["market"][core["strategy"][strategy]["timeframe"] * MAX_SYMBOLS + symbol]["bars"]
+    market["bars"] = steps_seen_nb(core, strategy, symbol)
     instrument = core["instrument"][symbol]
     code = would_emit_nb(signal, market, core["policy"][symbol], screen, instrument, sleeve, core["now_ns"], core["checks"])
     if code == Screen.NONE and size_entry_nb(core, strategy, symbol, side):
@@ -240,6 +270,15 @@ def try_entry_nb(core, strategy, symbol, side):
         )
     if screen["retry_ns"] > 0:
         sleeve["retry_ns"] = core["now_ns"] + screen["retry_ns"]
+
+
+@part
+def steps_seen_nb(core, strategy, symbol):
+    """Return how many bars, or calls on the book, a strategy has seen of a symbol: what its warm-up is counted in."""
+    entry = core["strategy"][strategy]
+    if entry["on"] >= ON_TIMER:
+        return core["sleeve"][strategy * MAX_SYMBOLS + symbol]["calls"]
+    return core["market"][entry["timeframe"] * MAX_SYMBOLS + symbol]["bars"]
 
 
 @part
@@ -298,7 +337,7 @@ def worst_price_nb(instrument, market, policy, side):
     tick, tick_step = instrument["tick_size"], instrument["price_filter_ticks"]
     if side == BUY:
         return max(tick_step, cap_price_nb(side, market["close"], policy["price_cap_bps"], tick, tick_step))
-    return max(tick_step, maker_price_nb(side, market["close"], market["spread_bps"], policy["offset_bps"], tick, tick_step))
+    return max(tick_step, quote_price_nb(side, market, policy["offset_bps"], tick, tick_step))
 
 
 @part
@@ -306,7 +345,7 @@ def least_price_nb(instrument, market, policy, side):
     """Return the lowest price in ticks at which an entry may be sent now: a buy's maker quote, a sell's taker cap."""
     tick, tick_step = instrument["tick_size"], instrument["price_filter_ticks"]
     if side == BUY:
-        return max(tick_step, maker_price_nb(side, market["close"], market["spread_bps"], policy["offset_bps"], tick, tick_step))
+        return max(tick_step, quote_price_nb(side, market, policy["offset_bps"], tick, tick_step))
     return max(tick_step, cap_price_nb(side, market["close"], policy["price_cap_bps"], tick, tick_step))
 
 

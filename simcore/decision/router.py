@@ -13,6 +13,7 @@ import numpy as np
 
 from simcore.decision.outbox import log_nb, request_cancel_nb, request_order_nb
 from simcore.domain.enums import (
+    BUY,
     LedgerKind,
     OffsetTier,
     OrderType,
@@ -35,6 +36,15 @@ def maker_price_nb(side, mid, spread_bps, offset_bps, tick_size, price_filter_ti
     """Return a passive limit in ticks: the modelled touch less the offset, rounded away from the market."""
     away = side * (0.5 * spread_bps + offset_bps) * 1e-4
     return passive_ticks_nb(side, mid * (1.0 - away), tick_size, price_filter_ticks)
+
+
+@part
+def quote_price_nb(side, market, offset_bps, tick_size, price_filter_ticks):
+    """Return a passive limit in ticks: the touch less the offset, rounded away from the market; the modelled touch without a book."""
+    if market["book_ok"] == 1:
+        touch = market["bid"] if side == BUY else market["ask"]
+        return passive_ticks_nb(side, touch * (1.0 - side * offset_bps * 1e-4), tick_size, price_filter_ticks)
+    return maker_price_nb(side, market["close"], market["spread_bps"], offset_bps, tick_size, price_filter_ticks)
 
 
 @part
@@ -126,7 +136,7 @@ def send_maker_nb(core, index):
     instrument = core["instrument"][symbol]
     offset_bps = core["policy"][symbol]["offset_bps"]
     tick_size, tick_step = instrument["tick_size"], instrument["price_filter_ticks"]
-    price = maker_price_nb(route["side"], market["close"], market["spread_bps"], offset_bps, tick_size, tick_step)
+    price = quote_price_nb(route["side"], market, offset_bps, tick_size, tick_step)
     if route["purpose"] == Purpose.ENTRY and route["side"] * (price - route["cap_ticks"]) > 0:
         price = route["cap_ticks"]
     leaves = min(route_leaves_nb(core, route), instrument["max_qty_lots"])

@@ -20,6 +20,7 @@ from simcore.domain.records import N_VETOES
 from simcore.jit import kernel
 
 BPS = 1e-4
+HAIR = 1e-9
 # More lots than any exchange has; above it the search itself could overflow.
 MOST_LOTS = 1 << 61
 _CLAMP_OF = {
@@ -42,12 +43,14 @@ CLAMPS = tuple(int(_CLAMP_OF.get(Veto(v), Clamp.NONE)) if v in set(Veto) else 0 
 def suggest_gross_usd_nb(sizing, signal, market, policy, account, price):
     """Return the notional the method asks for in quote units, before any limit; 0 when an input it needs is not known.
 
-    Each method scales with the tradable NAV (NAV less reserves), the signal's strength (at most 1) and the policy's size scale.
+    Each method scales with the signal's strength (at most 1) and the policy's size scale, and all but the last with the tradable
+    NAV (NAV less reserves).
 
     - FIXED_FRACTION: `fraction` of NAV.
     - VOLATILITY_TARGET: `fraction` of NAV at `target_sigma_day`, more in calmer and less in wilder markets; the gate bounds it.
     - RISK_PER_TRADE: the notional that loses `risk_per_trade_pct` of NAV at the stop, taken at least `min_stop_bps` away.
     - CAPPED_KELLY: `kelly_fraction` x edge / variance of NAV, edge and variance per trade as fractions; none without an edge.
+    - FIXED_QTY: `qty` base units at the price, whatever the NAV.
     """
     method, share = sizing["method"], math.nan
     if method == SizeMethod.FIXED_FRACTION:
@@ -65,7 +68,12 @@ def suggest_gross_usd_nb(sizing, signal, market, policy, account, price):
             share = float(sizing["kelly_fraction"]) * float(sizing["kelly_edge"]) / float(sizing["kelly_variance"])
     strength = float(signal["strength"])
     strength = 1.0 if strength > 1.0 else strength
-    usd = share * tradable_nav_nb(account) * strength * float(policy["size_scale"])
+    if method == SizeMethod.FIXED_QTY:
+        # Lots are whole: a hair more than the value of the last one keeps it.
+        share = 1.0
+        usd = float(sizing["qty"]) * float(price) * (1.0 + HAIR) * strength * float(policy["size_scale"])
+    else:
+        usd = share * tradable_nav_nb(account) * strength * float(policy["size_scale"])
     return usd if positive_nb(usd) and strength > 0.0 and share > 0.0 else 0.0
 
 

@@ -178,6 +178,7 @@ class LedgerKind(IntEnum):
     DAY = 20
     FILTER = 21
     POLICY = 22
+    QUOTE = 23
 
 
 class Veto(IntEnum):
@@ -259,6 +260,17 @@ class SizeMethod(IntEnum):
     VOLATILITY_TARGET = 1
     RISK_PER_TRADE = 2
     CAPPED_KELLY = 3
+    FIXED_QTY = 4
+
+
+class CalledOn(IntEnum):
+    """When a strategy is called: at its bars, once for all bars of a moment, by the clock, when a touch moved, after trades."""
+
+    BAR = 0
+    CROSS = 1
+    TIMER = 2
+    BOOK = 3
+    TRADE = 4
 
 
 class RouteStage(IntEnum):

@@ -20,6 +20,7 @@ MAX_TIERS = 8
 MAX_ORDERS = 512
 MAX_ROUTES = 512
 MAX_QUEUE = 2048
+MAX_QUOTES = 1024
 MAX_PARAMS = 32
 LEDGER_ROOM = 16384
 TRADE_ROOM = 2048
@@ -100,9 +101,11 @@ INSTRUMENT = _layout(
 )
 
 # What the core knows of one symbol at one timeframe, at local time. `fresh` is 1 during the decision at which the bar closed.
+# On order books timeframe 0 is the book itself: `bars` counts its views, `touch_moved` says that price or quantity of the touch
+# changed now, `n_trades`, `buy_qty` and `sell_qty` (by aggressor) are what traded since the last wake.
 MARKET = _layout(
     "symbol ts_ns open_ns interval_ns bars fresh gap_bars bars_since_gap hour mark_ts_ns funding_ts_ns funding_interval_ns close_ticks "
-    "bid_ticks ask_ticks book_ok n_trades",
+    "bid_ticks ask_ticks book_ok n_trades touch_moved",
     "open high low close volume mark funding_rate sigma_day volume_day spread_bps bid ask bid_qty ask_qty bid_depth ask_depth "
     "buy_qty sell_qty last",
 )
@@ -127,21 +130,25 @@ VIEW = _layout(
     "last_ticks n_trades n_events gaps",
 )
 
-# One resting quote of a quoting strategy, or the place for one.
+# One order of a quoting strategy, or the place for one. `arrival` is the mid when it was sent, `cancel_ns` when it was last
+# taken back (0: it rests).
 QUOTE = _layout(
-    "active strategy symbol side level order_id stage price_ticks qty_lots leaves_lots sent_ns done_lots",
+    "active strategy symbol side level order_id stage price_ticks qty_lots leaves_lots sent_ns done_lots cancel_ns reduce_only",
+    "arrival",
 )
 
 # One leg of the account: cost_e8 is what the open quantity cost, so entry = cost / quantity. qty_lots is signed in BOTH.
 # The anchor is the quantity and cost of the last increase; engine/account.py writes it, nobody else needs it.
 POSITION = _layout("qty_lots cost_e8 realised_e8 fees_e8 funding_e8 anchor_lots anchor_cost_e8", "mark upnl margin")
 
-# One strategy's share of one symbol as the core believes it. `side` +1 long, -1 short, 0 flat; qty_lots >= 0.
+# One strategy's share of one symbol as the core believes it. `side` +1 long, -1 short, 0 flat; qty_lots >= 0. `quote_base` is the
+# first of its rows in CORE.quote (-1: none), `bid_lots` and `ask_lots` what its quotes may still fill, `calls` how often a
+# strategy that follows the book was asked.
 SLEEVE = _layout(
     "side qty_lots entry_lots entry_cost_e8 exit_lots exit_value_e8 decision_ns entry_ns exit_ns bars_held "
     "stop_ticks target_ticks horizon_ns "
     "gross_e8 fees_e8 funding_e8 maker_lots taker_lots n_fills wish wish_ns retry_ns pending_entry_lots "
-    "entry_route exit_route hour regime ambiguous barred",
+    "entry_route exit_route hour regime ambiguous barred calls quote_base bid_lots ask_lots quoting quote_code",
     "entry_price arrival stop_distance target_distance risk_usd slippage_usd qty",
 )
 
@@ -155,7 +162,7 @@ ACCOUNT = _layout(
 # One candidate order with the context the gate needs. A count of -1 or a NaN exposure means "not known": that vetoes.
 INTENT = _layout(
     "ts_ns symbol strategy tier side leg reduce_only crosses_zero qty_lots price_ticks step_lots min_qty_lots max_qty_lots "
-    "min_notional_e8 unit_e8 market_ts_ns trading new_position open_positions tier_positions strategy_positions",
+    "min_notional_e8 unit_e8 market_ts_ns trading new_position open_positions tier_positions strategy_positions quote",
     "price mark notional symbol_gross tier_gross strategy_gross gross net reducible_lots leverage mmr stop_distance",
 )
 
@@ -174,7 +181,7 @@ SCREEN = _layout(
 
 SIZING = _layout(
     "method",
-    "fraction target_sigma_day risk_per_trade_pct kelly_fraction kelly_edge kelly_variance max_participation_pct min_stop_bps",
+    "fraction target_sigma_day risk_per_trade_pct kelly_fraction kelly_edge kelly_variance max_participation_pct min_stop_bps qty",
 )
 
 # Router policy and learned figures per symbol. score and expectancy_bps are NaN while nothing was learned.
@@ -243,11 +250,15 @@ INPUT = np.dtype(
     align=True,
 )
 
-STRATEGY = _layout("on timeframe memory_base memory_stride param_base warmup_bars n_params active")
+# `on` is when it is called: 0 at its bars, 1 once for all bars of a moment, 2 each `every_ns`, 3 when a touch moved, 4 after trades.
+STRATEGY = _layout("on timeframe memory_base memory_stride param_base warmup_bars n_params active every_ns due_ns quotes")
+
+# How quotes are kept, from settings.json: quoter.
+QUOTER = _layout("levels min_requote_ticks cancel_retry_ns", "resize_pct")
 
 TOTALS = _layout(
     "events bars slices gaps gap_bars decisions signals screen_vetoes gate_vetoes orders maker_fills taker_fills "
-    "rejects cancels expiries liquidations stop_exits target_exits signal_exits ambiguous_exits exits",
+    "rejects cancels expiries liquidations stop_exits target_exits signal_exits ambiguous_exits exits quotes quote_fills quote_misses",
     "traded_usd maker_usd taker_usd slippage_usd spread_usd",
 )
 
@@ -272,10 +283,14 @@ CORE = np.dtype(
         ("next_day_ns", I8),
         ("flatten_on_kill", I8),
         ("broken", I8),
+        ("bar_frame", I8),
+        ("mark_max_age_ns", I8),
+        ("n_quotes", I8),
         ("sigma_high", F8),
         ("volume_low_usd", F8),
         ("account", ACCOUNT),
         ("totals", TOTALS),
+        ("quoter", QUOTER),
         ("timeframe_ns", I8, (MAX_TIMEFRAMES,)),
         ("strategy", STRATEGY, (MAX_STRATEGIES,)),
         ("instrument", INSTRUMENT, (MAX_SYMBOLS,)),
@@ -290,8 +305,10 @@ CORE = np.dtype(
         ("screen", SCREEN, (MAX_SLEEVES,)),
         ("sizing", SIZING, (MAX_STRATEGIES,)),
         ("route", ROUTE, (MAX_ROUTES,)),
+        ("quote", QUOTE, (MAX_QUOTES,)),
         ("intent", INTENT),
         ("view", MARKET, (1,)),
+        ("wish", SIGNAL, (1,)),
         ("checks", F8, (N_VETOES, 2)),
         ("request", REQUEST, (MAX_QUEUE,)),
         ("ledger", LEDGER, (LEDGER_ROOM,)),

@@ -18,7 +18,7 @@ from simcore.decision.market import on_filter_nb
 from simcore.decision.stream import begin_nb, end_nb, take_inputs_nb
 from simcore.domain.enums import InputKind
 from simcore.domain.errors import InvariantError
-from simcore.domain.records import INPUT, REPORT
+from simcore.domain.records import INPUT, REPORT, VIEW
 from simcore.engine.matching import match_bar_nb
 from simcore.engine.schedule import NEVER
 from simcore.engine.step import MAX_ROUNDS
@@ -174,7 +174,7 @@ class Driver:
         if kind == InputKind.REPORT:
             item, reports = item.copy(), self._reports[-1]
             item["index"] = 0
-        take_inputs_nb(self.cores, item, 0, 1, reports, self.feed.filters, self.memory, self.functions)
+        take_inputs_nb(self.cores, item, 0, 1, reports, np.zeros(0, VIEW), self.feed.filters, self.memory, self.functions)
 
     def _note(self, kind: InputKind, now_ns: int, symbol: int, **fields: Any) -> np.ndarray:
         item = np.zeros(1, INPUT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -11,13 +11,13 @@ from zipfile import BadZipFile
 import numpy as np
 
 from simcore.domain.errors import DataError, InvariantError
-from simcore.domain.records import FILTER, INPUT, REPORT
+from simcore.domain.records import FILTER, INPUT, REPORT, VIEW
 
 if TYPE_CHECKING:
     from simcore.replay.plan import Plan
 
 ROOM = 1 << 16
-TABLES = {"inputs": INPUT, "reports": REPORT, "filters": FILTER}
+TABLES = {"inputs": INPUT, "reports": REPORT, "filters": FILTER, "views": VIEW}
 
 
 class JournalTables:
@@ -28,11 +28,13 @@ class JournalTables:
         room = ROOM if on else 1
         self.inputs = np.zeros(room, INPUT)
         self.reports = np.zeros(room, REPORT)
+        self.views = np.zeros(room, VIEW)
         self._inputs: list[np.ndarray] = []
         self._reports: list[np.ndarray] = []
+        self._views: list[np.ndarray] = []
 
-    def collect(self, run: Any) -> None:
-        """Take what was noted since the last call."""
+    def collect(self, run: Any, stream: Any = None) -> None:
+        """Take what was noted since the last call; `stream` is the record of a replay on books, which counts its views."""
         n_inputs, n_reports = int(run["n_inputs"]), int(run["n_reports"])
         if n_inputs:
             self._inputs.append(self.inputs[:n_inputs].copy())
@@ -41,50 +43,64 @@ class JournalTables:
             self._reports.append(self.reports[:n_reports].copy())
         run["n_inputs"] = run["n_reports"] = 0
         run["reports_before"] += n_reports
+        if stream is not None and stream["n_views"]:
+            n_views = int(stream["n_views"])
+            self._views.append(self.views[:n_views].copy())
+            stream["n_views"] = 0
+            stream["views_before"] += n_views
 
     def copy(self) -> JournalTables:
         """Return an independent copy."""
         twin = JournalTables(self.on)
         twin.inputs[:] = self.inputs
         twin.reports[:] = self.reports
-        twin._inputs, twin._reports = list(self._inputs), list(self._reports)
+        twin.views[:] = self.views
+        twin._inputs, twin._reports, twin._views = list(self._inputs), list(self._reports), list(self._views)
         return twin
 
     def journal(self, filters: np.ndarray) -> Journal:
         """Return everything collected so far as a journal."""
-        return Journal(
-            np.concatenate([*self._inputs, np.zeros(0, INPUT)]), np.concatenate([*self._reports, np.zeros(0, REPORT)]), filters
-        )
+        inputs = np.concatenate([*self._inputs, np.zeros(0, INPUT)])
+        reports = np.concatenate([*self._reports, np.zeros(0, REPORT)])
+        return Journal(inputs, reports, filters, np.concatenate([*self._views, np.zeros(0, VIEW)]))
 
 
 @dataclass(frozen=True)
 class Journal:
-    """A recorded input stream: INPUT rows in the order the core took them, the reports and filters they point to."""
+    """A recorded input stream: INPUT rows in the order the core took them; the reports, filters and views they point to."""
 
     inputs: np.ndarray
     reports: np.ndarray
     filters: np.ndarray
+    views: np.ndarray = field(default_factory=lambda: np.zeros(0, VIEW))
 
     def save(self, path: str | Path) -> None:
         """Write the journal as one .npz file, whole or not at all."""
         target = Path(path)
         part = target.with_name(target.name + ".part")
         with part.open("wb") as file:
-            np.savez(file, inputs=self.inputs, reports=self.reports, filters=self.filters)
+            np.savez(file, **{name: getattr(self, name) for name in TABLES})
             file.flush()
             os.fsync(file.fileno())
         part.replace(target)
 
     @classmethod
     def load(cls, path: str | Path) -> Journal:
-        """Read a journal back. Raises DataError when the file is no journal."""
+        """Read a journal back. Raises DataError when the file is no journal, or one of another version.
+
+        A journal without views is one of bars.
+        """
         try:
             with np.load(path) as tables:
-                return cls(*(_rows(tables[name], layout) for name, layout in TABLES.items()))
+                read = {name: tables[name] for name in TABLES if name != "views" or name in tables}
         except FileNotFoundError:
             raise DataError(f"{path}: no such file. Record a journal with run_replay(..., journal=PATH).") from None
         except (OSError, EOFError, ValueError, KeyError, BadZipFile):
             raise DataError(f"{path}: not a whole journal. Record one with run_replay(..., journal=PATH).") from None
+        for name, rows in read.items():
+            if rows.dtype != TABLES[name]:
+                raise DataError(f"{path}: its {name} were recorded by another version of simcore. Record it again.")
+        return cls(**{name: _rows(rows, TABLES[name]) for name, rows in read.items()})
 
     def rerun(self, plan: Plan, *, interpreted: bool = False) -> CoreRun:
         """Feed the journal through a fresh decision core, without a venue; return what the core wrote.
@@ -99,8 +115,6 @@ class Journal:
 
 def _rows(table: np.ndarray, layout: np.dtype) -> np.ndarray:
     """Return a table read from disk under the layout kernels know; files forget that its fields are aligned."""
-    if table.dtype != layout:
-        raise ValueError("its rows have another layout: it was recorded by another version")
     return table.view(layout)
 
 
@@ -145,7 +159,7 @@ class CoreRun:
             end_nb(self.cores, self.functions)
             return 1
         last = first + 1 if self.interpreted else last
-        tables = (journal.inputs, first, last, journal.reports, journal.filters)
+        tables = (journal.inputs, first, last, journal.reports, journal.views, journal.filters)
         return int(take_inputs_nb(self.cores, *tables, self.memory, self.functions))
 
     def empty(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from replay_data.feed import Feed
 from replay_data.interval import interval_name, iso
 from simcore.config import Config
 from simcore.decision.universe import resolve_universe
+from simcore.domain.enums import CalledOn, PositionMode
 from simcore.domain.errors import ConfigError
 from simcore.domain.records import CORE, MAX_STRATEGIES, MAX_SYMBOLS, MAX_TIMEFRAMES, RUN, VENUE
 from simcore.engine.fills import FillRule
@@ -18,7 +20,6 @@ from simcore.strategy import Strategy, load_strategy
 
 NANOS = 1_000_000_000
 FIRST_ORDER_ID = 4
-ON = {"bar": 0, "cross": 1}
 
 
 @dataclass(frozen=True)
@@ -44,21 +45,47 @@ class Plan:
 
     @property
     def base_ns(self) -> int:
-        """The interval of the replayed bars, in nanoseconds; symbols with others keep their own."""
-        return self.timeframes[0]
+        """The interval of the replayed bars, in nanoseconds; symbols with others keep their own. On books without bars, the wake's."""
+        return self.timeframes[min(self.bar_frame, len(self.timeframes) - 1)]
+
+    @property
+    def on_books(self) -> bool:
+        """Whether the run replays order books; its timeframe 0 is then the book, looked at each `timeframes[0]` ns."""
+        return is_book(self.feed)
+
+    @property
+    def bar_frame(self) -> int:
+        """The timeframe at which bars enter: 1 on books, else 0."""
+        return int(self.on_books)
+
+    @property
+    def quoting(self) -> bool:
+        """Whether a strategy of the run states two-sided quotes."""
+        return any(use.strategy.quotes for use in self.uses)
+
+    @property
+    def position_mode(self) -> PositionMode:
+        """How the account of the run books positions."""
+        return self.config.position_mode(self.quoting)
 
 
 def make_plan(feed: Feed, config: Config, strategies: list[Strategy] | None = None) -> Plan:
-    """Resolve which strategies run on which bars.
+    """Resolve which strategies run on which bars, or on the book itself.
 
     strategies: decorated objects that stand for registered names of the same name. Raises ConfigError or StrategyError.
     """
+    on_books, has_bars = is_book(feed), len(feed.bars) > 0
     base = int(feed.interval_ns.min())
     own = {each.name: each for each in strategies or []}
     caveats: list[str] = []
     uses = []
     for entry in config.enabled_strategies:
         found = own.get(entry.name) or load_strategy(entry.module, entry.name, search=[config.folder.parent])
+        trades = frozenset(symbol for symbol in feed.symbols if entry.trades(symbol))
+        check_kind(found, on_books, has_bars)
+        if found.on_book:
+            uses.append(Use(entry.name, found, found.resolve(entry.params), 0, trades))
+            continue
         interval = entry.interval_ns
         if 0 < interval < base:
             caveats.append(
@@ -70,19 +97,48 @@ def make_plan(feed: Feed, config: Config, strategies: list[Strategy] | None = No
                 f"strategy_config.json: {entry.name}.interval: {interval_name(interval)} is no multiple of the replayed "
                 f"{interval_name(base)} bars. Choose a multiple or replay finer bars."
             )
-        trades = frozenset(symbol for symbol in feed.symbols if entry.trades(symbol))
         uses.append(Use(entry.name, found, found.resolve(entry.params), interval, trades))
     if not uses:
         raise ConfigError("strategy_config.json: no strategy is enabled. Set \"enabled\": true for one, or name one: --strategy ema_cross.")
     if len(uses) > MAX_STRATEGIES:
         raise ConfigError(f"strategy_config.json: {len(uses)} strategies are enabled; one run holds {MAX_STRATEGIES}. Disable some.")
-    timeframes = [base, *sorted({use.interval_ns for use in uses} - {base})]
+    timeframes = [base] if has_bars or not on_books else []
+    timeframes += sorted({use.interval_ns for use in uses} - {base, 0})
+    if on_books:
+        timeframes.insert(0, wake_ns(config, uses))
     if len(timeframes) > MAX_TIMEFRAMES:
         names = ", ".join(map(interval_name, timeframes))
         raise ConfigError(f"strategy_config.json: the run needs {len(timeframes)} timeframes ({names}); at most {MAX_TIMEFRAMES} fit.")
-    if int(feed.interval_ns.max()) != base and len(timeframes) > 1:
+    if int(feed.interval_ns.max()) != base and len(timeframes) > 1 + on_books:
         caveats.append("Symbols have bars of different intervals: coarser timeframes are built from each symbol's own bars.")
-    return Plan(feed, config, uses, timeframes, caveats)
+    plan = Plan(feed, config, uses, timeframes, caveats)
+    plan.position_mode  # noqa: B018 - refuses a mode that the strategies cannot live with
+    return plan
+
+
+def is_book(feed: Feed) -> bool:
+    """Say whether a feed holds order books."""
+    return getattr(feed, "kind", "bars") == "book"
+
+
+def check_kind(strategy: Strategy, on_books: bool, has_bars: bool) -> None:
+    """Refuse a strategy that cannot run on this feed: a book's on bars, a bar's where there are none. Raises ConfigError."""
+    if not on_books and (strategy.on_book or strategy.quotes):
+        needs = "quotes both sides of an order book" if strategy.quotes else "follows an order book"
+        raise ConfigError(
+            f"{strategy.name} {needs}, and this replay has bars. Replay books (--interval book), or choose other strategies."
+        )
+    if on_books and not has_bars and not strategy.on_book:
+        raise ConfigError(
+            f'{strategy.name} follows bars (on="{strategy.on}"), and these order books come without. '
+            f"Import bars beside them, or choose strategies that follow the book."
+        )
+
+
+def wake_ns(config: Config, uses: list[Use]) -> int:
+    """Return how often the core looks at its books: as configured, or oftener where a timer asks for it."""
+    every = round(config.settings.book_model.wake_every_ms * 1e6)
+    return math.gcd(every, *(use.strategy.every_ns for use in uses))
 
 
 def build_memory(plan: Plan) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
@@ -159,11 +215,13 @@ def build_core(plan: Plan, instruments: np.ndarray) -> tuple[np.ndarray, np.ndar
     core["timeframe_ns"][: len(plan.timeframes)] = plan.timeframes
     core["next_order_id"] = FIRST_ORDER_ID
     core["equity_every_ns"] = round(config.settings.equity_sample_s * NANOS)
+    core["bar_frame"] = plan.bar_frame
+    core["mark_max_age_ns"] = round(config.settings.book_model.mark_max_age_s * NANOS)
     core["flatten_on_kill"] = int(config.settings.kill_switch.flatten)
     core["sigma_high"] = config.settings.regime.high_vol_sigma_day
     core["volume_low_usd"] = config.settings.regime.low_liq_volume_day_usd
     core["account"]["known"] = 1
-    core["account"]["position_mode"] = int(config.position_mode)
+    core["account"]["position_mode"] = int(plan.position_mode)
     core["account"]["reserve_nav"] = config.reserve_nav
     core["instrument"][: len(instruments)] = instruments
     for index, symbol in enumerate(feed.symbols):
@@ -176,20 +234,50 @@ def build_core(plan: Plan, instruments: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def start_market(core: Any, plan: Plan, index: int, instrument: Any) -> None:
-    """Write what is known of a symbol before its first bar: identity, interval and modelled spread."""
+    """Write what is known of a symbol before its first bar: identity, interval, modelled spread; on a book, the day's figures."""
     for frame, span in enumerate(plan.timeframes):
         row = core["market"][frame * MAX_SYMBOLS + index]
         row["symbol"] = index
-        row["interval_ns"] = plan.feed.interval_ns[index] if frame == 0 else span
+        row["interval_ns"] = plan.feed.interval_ns[index] if frame == plan.bar_frame else span
         row["spread_bps"] = 2.0 * instrument["half_spread_bps"]
         row["sigma_day"] = row["volume_day"] = np.nan
+    if plan.on_books:
+        start_book(core["market"][index], plan, index)
+
+
+def start_book(row: Any, plan: Plan, index: int) -> None:
+    """Write the day's figures of a book before its first view: of the first bar that knows them, else assumed ones."""
+    model, feed = plan.config.settings.book_model, plan.feed
+    row["last"] = np.nan
+    bars = feed.bars[feed.bar_range[index, 0] : feed.bar_range[index, 0] + 1]
+    bars = bars[: feed.bar_range[index, 1] - feed.bar_range[index, 0]]
+    if len(bars) and np.isfinite(bars["sigma_day"][0]) and np.isfinite(bars["volume_day"][0]):
+        row["sigma_day"], row["volume_day"] = bars["sigma_day"][0], bars["volume_day"][0]
+        return
+    row["sigma_day"] = model.assumed_sigma_day
+    row["volume_day"] = model.assumed_volume_day_usd / first_price(plan, index)
+    plan.caveats.append(
+        f"{feed.symbols[index]}: no bars tell its day before the start; assumed a volatility of {model.assumed_sigma_day:g} and a "
+        f"turnover of {model.assumed_volume_day_usd:,.0f} (settings.json: book_model.assumed_*)."
+    )
+
+
+def first_price(plan: Plan, index: int) -> float:
+    """Return a price of the symbol's order of magnitude: the middle of its ladder, or one tick where it has none."""
+    feed, tick = plan.feed, float(plan.feed.instruments[index]["tick_size"])
+    if not len(feed.ladders):
+        return tick
+    ladder = feed.ladders[index]
+    return max(1.0, float(ladder["base_ticks"]) + 0.5 * float(ladder["span"]) * float(ladder["tick_step"])) * tick
 
 
 def start_strategy(core: Any, plan: Plan, index: int, use: Use, place: tuple[int, int, int]) -> None:
     """Write one strategy's place in memory, and limits, screen and an empty sleeve for each symbol."""
     row = core["strategy"][index]
-    row["on"] = ON[use.strategy.on]
-    row["timeframe"] = plan.timeframes.index(use.interval_ns)
+    row["on"] = int(CalledOn[use.strategy.on.upper()])
+    row["timeframe"] = 0 if use.strategy.on_book else plan.timeframes.index(use.interval_ns, plan.bar_frame)
+    row["every_ns"] = use.strategy.every_ns
+    row["quotes"] = int(use.strategy.quotes)
     row["param_base"], row["memory_base"], row["memory_stride"] = place
     row["n_params"] = len(use.params)
     row["active"] = 1
@@ -198,14 +286,19 @@ def start_strategy(core: Any, plan: Plan, index: int, use: Use, place: tuple[int
     for symbol_index, symbol in enumerate(plan.feed.symbols):
         place_of = index * MAX_SYMBOLS + symbol_index
         since = listed_since(plan, symbol)
+        limits, screen = core["limits"][place_of], core["screen"][place_of]
         core["limits"][place_of] = plan.config.limits(use.name, symbol, since)[0]
-        screen = core["screen"][place_of]
         core["screen"][place_of] = plan.config.screen(use.name, symbol, since)[0]
         screen["warmup_bars"] = max(int(screen["warmup_bars"]), int(row["warmup_bars"]))
+        if plan.on_books:
+            oldest = round(plan.config.settings.book_model.market_max_age_s * NANOS)
+            limits["market_max_age_ns"] = min(limits["market_max_age_ns"], oldest)
+            screen["market_max_age_ns"] = min(screen["market_max_age_ns"], oldest)
         sleeve = core["sleeve"][place_of]
-        sleeve["entry_route"] = sleeve["exit_route"] = -1
+        sleeve["entry_route"] = sleeve["exit_route"] = sleeve["quote_base"] = -1
         sleeve["barred"] = int(symbol not in use.trades)
-        core["signal"][place_of]["strength"] = 1.0
+        signal = core["signal"][place_of]
+        signal["strength"] = signal["bid_size"] = signal["ask_size"] = 1.0
 
 
 def build_venue(plan: Plan, instruments: np.ndarray) -> np.ndarray:
@@ -225,7 +318,7 @@ def build_venue(plan: Plan, instruments: np.ndarray) -> np.ndarray:
     rates = [instruments["bracket_mmr"][i, : max(1, int(n))].max() for i, n in enumerate(instruments["n_brackets"])]
     venue["mmr_bound"] = max(rates)
     venue["account"]["known"] = 1
-    venue["account"]["position_mode"] = int(plan.config.position_mode)
+    venue["account"]["position_mode"] = int(plan.position_mode)
     if model.fill_rule == "touch":
         plan.caveats.append("Optimistic fill rule 'touch': resting orders fill when the price is merely reached.")
     return venues

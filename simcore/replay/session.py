@@ -13,6 +13,8 @@ from replay_data.feed import Feed
 from replay_data.interval import iso
 from simcore.config import Config
 from simcore.decision.joints import core_functions
+from simcore.decision.pipeline import concerns_nb
+from simcore.domain.enums import CalledOn
 from simcore.domain.errors import InvariantError, StrategyError
 from simcore.domain.records import MAX_STRATEGIES, MAX_SYMBOLS
 from simcore.engine.account import wallet_identity_nb
@@ -178,8 +180,22 @@ def strategy_functions(plan: Plan, compiled: bool) -> Any:
     crosses: list[Any] = [noop_cross] * MAX_STRATEGIES
     if compiled:
         for index, use in enumerate(plan.uses):
-            (bars if use.strategy.on == "bar" else crosses)[index] = use.strategy.compiled
-    return core_functions(tuple(bars), tuple(crosses))
+            (crosses if use.strategy.on == "cross" else bars)[index] = use.strategy.compiled
+    return core_functions(tuple(bars), tuple(crosses), quoting=any(use.strategy.quotes for use in plan.uses))
+
+
+def event_calls(core: Any, place: Any, own: int) -> list[int]:
+    """Return the symbols whose book a strategy should see now, and count its calls: `call_event_strategies_nb` in plain Python."""
+    concerns = getattr(concerns_nb, "py_func", concerns_nb)
+    on, now, n = int(place["on"]), int(core["now_ns"]), int(core["n_symbols"])
+    if on == CalledOn.TIMER:
+        if now < place["due_ns"]:
+            return []
+        place["due_ns"] = (now // int(place["every_ns"]) + 1) * int(place["every_ns"])
+    called = [s for s in range(n) if not core["sleeve"][own + s]["barred"] and concerns(core["market"][s], on)]
+    for symbol in called:
+        core["sleeve"][own + symbol]["calls"] += 1
+    return called
 
 
 def speak(plan: Plan, core: Any, memory: np.ndarray) -> None:
@@ -201,7 +217,8 @@ def speak(plan: Plan, core: Any, memory: np.ndarray) -> None:
                         sleeves, signals = rows
                         function(core["market"][first : first + n], sleeves, memory, params, base, stride, signals, n)
                     continue
-                for symbol in np.flatnonzero(fresh):
+                called = event_calls(core, place, own) if use.strategy.on_book else np.flatnonzero(fresh)
+                for symbol in called:
                     market, sleeve = core["market"][first + symbol], core["sleeve"][own + symbol]
                     function(market, sleeve, memory, params, base + int(symbol) * stride, core["signal"][own + symbol])
         except Exception as error:

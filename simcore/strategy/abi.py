@@ -32,7 +32,8 @@ CROSS_SIGNATURE = types.void(
 )
 BAR_FUNCTION = types.FunctionType(BAR_SIGNATURE)
 CROSS_FUNCTION = types.FunctionType(CROSS_SIGNATURE)
-SIGNATURES = {"bar": BAR_SIGNATURE, "cross": CROSS_SIGNATURE}
+# Strategies that follow an order book are called for one symbol, like those that follow its bars.
+SIGNATURES = dict.fromkeys(("bar", "timer", "book", "trade"), BAR_SIGNATURE) | {"cross": CROSS_SIGNATURE}
 
 
 def _noop_bar(market: Any, position: Any, memory: Any, param_base: int, memory_base: int, signal: Any) -> None:

@@ -15,16 +15,19 @@ import numpy as np
 from simcore.domain.errors import StrategyError
 from simcore.domain.records import MARKET, SIGNAL
 from simcore.strategy.captured import captured, cut_off, future_removed, rows_known, scrambler
-from simcore.strategy.drive import Drive, History, random_walk, run
+from simcore.strategy.drive import Drive, History, run, trial_history
 from simcore.strategy.history import as_history
 
 if TYPE_CHECKING:
     from simcore.strategy.definition import Strategy
 
 PRICES = ("open", "high", "low", "close", "volume", "mark", "funding_rate", "sigma_day", "volume_day")
+BOOK_PRICES = ("bid", "ask", "bid_qty", "ask_qty", "bid_depth", "ask_depth", "buy_qty", "sell_qty", "last", "spread_bps")
+MAY_BE_NAN = ("bid", "ask")
 RANGES = {
     "side": (-1, 1), "strength": (0.0, 1.0), "urgency": (0.0, 1.0),
     "stop_distance": (0.0, np.inf), "target_distance": (0.0, np.inf), "horizon_s": (0.0, np.inf),
+    "quote_levels": (0, np.inf), "quote_step": (0.0, np.inf), "bid_size": (0.0, 1.0), "ask_size": (0.0, 1.0),
 }  # fmt: skip
 
 
@@ -71,12 +74,17 @@ def check_strategy(
 ) -> Report:
     """Drive `strategy` alone over `bars` and report what it does that a strategy must not do.
 
-    bars: nothing (a built-in random walk), a Feed, a frame with open, high, low, close, volume, a dict of symbol → frame, or
-        a BAR array with its `tick_size`. The first `max_steps` closing times are used, interpreted the first
-        `interpreted_steps`, and `cuts` random places after which the data is cut off or replaced.
+    bars: nothing (a built-in random walk, of order books for a strategy that follows one), a Feed, a frame with open, high,
+        low, close, volume, a dict of symbol → frame, or a BAR array with its `tick_size`. The first `max_steps` closing times are
+        used, interpreted the first `interpreted_steps`, and `cuts` random places after which the data is cut off or replaced.
     A strategy that only runs interpreted is checked interpreted, with a note. Raises StrategyError if it raises itself.
     """
-    history = random_walk(5 if strategy.on == "cross" else 2, 1_000) if bars is None else as_history(bars, tick_size, max_steps)
+    if bars is None:
+        history = trial_history(strategy.on, 5 if strategy.on == "cross" else 2, 1_000, strategy.every_ns)
+    elif strategy.on_book and not isinstance(bars, History):
+        raise StrategyError(f"{strategy.where}: {strategy.name} follows an order book; leave out the bars to check it on a random one.")
+    else:
+        history = as_history(bars, tick_size, max_steps)
     trial = _Trial(strategy, history, strategy.resolve(params), seed, max_steps, interpreted_steps)
     trial.repeats_itself()
     trial.leaves_inputs_alone()
@@ -151,19 +159,21 @@ class _Trial:
         for name in SIGNAL.names or ():
             values = self.reference.signals[name]
             low, high = RANGES.get(name, (-np.inf, np.inf))
-            bad = ~np.isfinite(values.astype(np.float64)) | (values < low) | (values > high)
+            none = np.isnan(values) if name in MAY_BE_NAN else np.zeros(values.shape, bool)
+            bad = ~none & (~np.isfinite(values.astype(np.float64)) | (values < low) | (values > high))
             if bad.any():
                 step, symbol = np.argwhere(bad)[0]
                 allowed = f"{low:g} to {high:g}" if name in RANGES else "a finite number"
                 value = values[step, symbol]
                 self.against(f"sets signal['{name}'] to {value:g} on {self.bar(step, symbol)}; it must be {allowed}.")
-        early = (self.reference.signals["side"] != 0) & ~warm
+        wishes = (self.reference.signals["side"] != 0) | (self.reference.signals["quote_levels"] > 0)
+        early = wishes & ~warm
         if early.any():
             step, symbol = np.argwhere(early)[0]
             need = self.strategy.warmup(self.params)
             first = self.bar(step, symbol)
             self.notes.append(f"it wishes before its warm-up of {need} bars, first on {first}; the screener drops that.")
-        if not (self.reference.signals["side"] != 0).any():
+        if not wishes.any():
             self.notes.append("it never wished for a position here.")
 
     def same_interpreted(self) -> None:
@@ -194,7 +204,7 @@ class _Trial:
         rows = self.before.copy()
         tail = rows[cut + 1 :]
         order = rng.permutation(len(tail))
-        for name in PRICES:
+        for name in (*PRICES, *BOOK_PRICES) if self.strategy.on_book else PRICES:
             tail[name] = tail[name][order] * rng.lognormal(0.0, 0.5, size=tail.shape)
         return History(rows, self.history.symbols)
 

@@ -52,10 +52,10 @@ def compile_strategy(strategy: Strategy) -> Any:
 
 def try_out(strategy: Strategy) -> None:
     """Run the strategy in plain Python on a short random walk, where a mistake shows as Python shows it, with its line."""
-    from simcore.strategy.drive import random_walk, run
+    from simcore.strategy.drive import run, trial_history
 
     symbols = TRIAL_SYMBOLS if strategy.on == "cross" else 1
-    run(strategy, random_walk(symbols, TRIAL_BARS), interpreted=True)
+    run(strategy, trial_history(strategy.on, symbols, TRIAL_BARS, strategy.every_ns), interpreted=True)
 
 
 def trouble(strategy: Strategy, error: BaseException) -> StrategyError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +16,11 @@ import numpy as np
 from simcore.domain.errors import StrategyError, did_you_mean
 from simcore.domain.records import MAX_PARAMS
 from simcore.strategy.memory import Layout, Window
-from simcore.strategy.rewrite import ARGUMENTS, rewrite
+from simcore.strategy.rewrite import ARGUMENTS, BOOK_KINDS, rewrite
 from simcore.strategy.sources import shown, strategy_sources
+
+UNITS_NS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+LEAST_EVERY_NS, MOST_EVERY_NS = UNITS_NS["ms"], 24 * UNITS_NS["h"]
 
 
 class Strategy:
@@ -28,7 +32,13 @@ class Strategy:
     """
 
     def __init__(
-        self, function: Callable[..., Any], on: str, params: Mapping[str, float], layout: Layout, warmup: int | str
+        self,
+        function: Callable[..., Any],
+        on: str,
+        params: Mapping[str, float],
+        layout: Layout,
+        warmup: int | str,
+        every: str | None = None,
     ) -> None:
         if not isinstance(function, FunctionType):
             raise StrategyError(f"@strategy(...) stands above {function!r}. Put it right above one plain `def`.")
@@ -41,14 +51,30 @@ class Strategy:
         self.line: int = code.co_firstlineno
         self.doc: str = (function.__doc__ or "").strip()
         self._warmup = warmup
+        self.every = every
         self._check_declaration()
-        self.python, self.fed = rewrite(function, on, self.params, layout, shown(self.file))
+        self.python, self.fed, self.states = rewrite(function, on, self.params, layout, shown(self.file))
         self.source_hash: str = self._hash_sources()
         self.__doc__ = function.__doc__
         self.__name__ = self.name
 
     def __repr__(self) -> str:
         return f"<strategy {self.name} on={self.on!r} {shown(self.file)}:{self.line}>"
+
+    @property
+    def on_book(self) -> bool:
+        """Whether it follows an order book: its clock, its touch or its trades."""
+        return self.on in BOOK_KINDS
+
+    @property
+    def quotes(self) -> bool:
+        """Whether it states two-sided quotes: it sets signal["quote_levels"]."""
+        return "quote_levels" in self.states
+
+    @property
+    def every_ns(self) -> int:
+        """The time between two calls of a timer strategy, in nanoseconds; 0 for others."""
+        return duration_ns(self.every) if self.every else 0
 
     @property
     def where(self) -> str:
@@ -104,6 +130,11 @@ class Strategy:
     def _check_declaration(self) -> None:
         if self.on not in ARGUMENTS:
             raise self._wrong(f"on={self.on!r} is not known. {did_you_mean(str(self.on), ARGUMENTS)}")
+        if (self.on == "timer") != (self.every is not None):
+            which = 'on="timer" needs every="100ms"' if self.on == "timer" else f'every={self.every!r} belongs to on="timer"'
+            raise self._wrong(f"{which}: the time between two calls.")
+        if self.every is not None and not LEAST_EVERY_NS <= duration_ns(self.every) <= MOST_EVERY_NS:
+            raise self._wrong(f'every={self.every!r} is no time from 1ms to 24h, written like "100ms", "5s", "1m" or "1h".')
         if len(self.params) > MAX_PARAMS:
             raise self._wrong(f"{len(self.params)} parameters; a strategy has at most {MAX_PARAMS}.")
         for name, value in self.params.items():
@@ -130,9 +161,20 @@ class Strategy:
         return StrategyError(f"{self.where}: {self.name}: {what}")
 
 
+def duration_ns(text: str) -> int:
+    """Return a time such as "100ms" in nanoseconds; 0 for what is not written like that.
+
+    >>> duration_ns("100ms"), duration_ns("5s"), duration_ns("soon")
+    (100000000, 5000000000, 0)
+    """
+    match = re.fullmatch(r"([1-9]\d{0,6})(ms|s|m|h)", text) if isinstance(text, str) else None
+    return int(match[1]) * UNITS_NS[match[2]] if match else 0
+
+
 def strategy(
     *,
     on: str = "bar",
+    every: str | None = None,
     params: Mapping[str, float] | None = None,
     memory: Sequence[str | Window] = (),
     warmup: int | str = 0,
@@ -144,9 +186,12 @@ def strategy(
         "cross" calls it once for all symbols when bars of the same time closed: f(market, position, params, memory,
         signal, n), with `market[i]["close"]`, `memory[i]["x"]`, `signal[i]["side"]` and market[i]["fresh"] == 1 where a bar
         closed now.
+        "timer", "book" and "trade" follow an order book and are called for one symbol like "bar": each `every`, whenever price
+        or quantity of the best bid or ask changed, whenever something traded. `market` is the book's row: close is the mid.
+    every: the time between two calls of a timer strategy: "100ms", "5s", "1m". Calls fall on multiples of it.
     params: names and default values, read as `params["fast"]` (floats).
     memory: names of floats kept from bar to bar, and `window(name, size)` for indicators. A symbol has its own.
-    warmup: bars before the wishes count, or the name of the parameter that says so.
+    warmup: bars (on a book: calls) before the wishes count, or the name of the parameter that says so.
     start: first values of memory names; 0.0 where not given.
 
     The function states a wish in `signal` and returns nothing; the wish persists until it says otherwise. Nothing is compiled
@@ -166,6 +211,6 @@ def strategy(
     layout = Layout(scalars, windows, dict(start or {}))
 
     def decorate(function: Callable[..., Any]) -> Strategy:
-        return Strategy(function, on, params or {}, layout, warmup)
+        return Strategy(function, on, params or {}, layout, warmup, every)
 
     return decorate

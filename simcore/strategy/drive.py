@@ -23,6 +23,7 @@ from simcore.strategy.abi import (
     SIGNAL_TYPE,
     SLEEVE_TYPE,
 )
+from simcore.strategy.rewrite import BOOK_KINDS
 
 if TYPE_CHECKING:
     from simcore.strategy.definition import Strategy
@@ -126,7 +127,7 @@ def run(
     values, block = strategy.param_values(params), strategy.initial_memory(params)
     memory = np.concatenate([values, *([block] * n), np.zeros(1)])
     position, signal, out = np.zeros(n, SLEEVE), np.zeros(n, SIGNAL), np.zeros(rows.shape, SIGNAL)
-    signal["strength"] = 1.0
+    signal["strength"] = signal["bid_size"] = signal["ask_size"] = 1.0
     function = strategy.python if interpreted else strategy.compiled
     drive = _driver(strategy.on, interpreted)
     wrong: Literal["raise", "ignore"] = (
@@ -146,13 +147,14 @@ _DRIVERS: dict[str, Any] = {}
 
 
 def _driver(on: str, interpreted: bool) -> Any:
-    plain = drive_bar if on == "bar" else drive_cross
+    across = on == "cross"
+    plain = drive_cross if across else drive_bar
     if interpreted:
         return plain
-    if on not in _DRIVERS:
-        kind = BAR_FUNCTION if on == "bar" else CROSS_FUNCTION
-        _DRIVERS[on] = compile_cached(plain, _signature(kind), KERNEL_CACHE)
-    return _DRIVERS[on]
+    if plain.__name__ not in _DRIVERS:
+        kind = CROSS_FUNCTION if across else BAR_FUNCTION
+        _DRIVERS[plain.__name__] = compile_cached(plain, _signature(kind), KERNEL_CACHE)
+    return _DRIVERS[plain.__name__]
 
 
 def random_walk(symbols: int = 1, bars: int = 200, seed: int = 7, interval_s: int = 3600) -> History:
@@ -177,6 +179,45 @@ def random_walk(symbols: int = 1, bars: int = 200, seed: int = 7, interval_s: in
         )
     open_ns = 1_704_067_200 * NS_PER_S + np.arange(bars, dtype=np.int64) * interval_s * NS_PER_S
     return from_columns([f"W{i}" for i in range(symbols)], [open_ns] * symbols, columns, [interval_s * NS_PER_S] * symbols)
+
+
+def book_walk(on: str, symbols: int = 1, steps: int = 200, seed: int = 7, every_ns: int = 100_000_000) -> History:
+    """Return a seeded random order book looked at each `every_ns`; `fresh` marks the looks at which a strategy on `on` is called."""
+    rng = np.random.default_rng(seed)
+    rows = np.zeros((steps, symbols), MARKET)
+    ts_ns = 1_704_067_200 * NS_PER_S + np.arange(1, steps + 1, dtype=np.int64) * every_ns
+    for i in range(symbols):
+        own, tick = rows[:, i], 0.1
+        moves = rng.choice((-1, 0, 0, 0, 1), size=steps)
+        own["bid_ticks"] = 10_000 * (i + 1) + np.cumsum(moves)
+        own["ask_ticks"] = own["bid_ticks"] + rng.choice((1, 1, 1, 2, 3), size=steps)
+        own["bid"], own["ask"] = own["bid_ticks"] * tick, own["ask_ticks"] * tick
+        own["close"] = 0.5 * (own["bid"] + own["ask"])
+        own["close_ticks"] = (own["bid_ticks"] + own["ask_ticks"]) // 2
+        for name in ("bid_qty", "ask_qty", "bid_depth", "ask_depth"):
+            own[name] = np.round(np.exp(rng.standard_normal(steps)), 3) + (5.0 if name.endswith("depth") else 0.001)
+        own["n_trades"] = rng.poisson(0.7, size=steps)
+        own["buy_qty"] = np.round(rng.random(steps), 3) * (own["n_trades"] > 0)
+        own["sell_qty"] = np.round(rng.random(steps), 3) * (own["n_trades"] > 1)
+        own["volume"] = own["buy_qty"] + own["sell_qty"]
+        own["spread_bps"] = (own["ask"] - own["bid"]) / own["close"] * 1e4
+        own["touch_moved"] = 1 - (rng.random(steps) < 0.3)
+        for name in ("open", "high", "low", "mark", "last"):
+            own[name] = own["close"]
+        own["symbol"], own["ts_ns"], own["open_ns"], own["interval_ns"] = i, ts_ns, ts_ns, every_ns
+        own["hour"] = ts_ns // NS_PER_HOUR % 24
+        own["bars"] = own["bars_since_gap"] = np.arange(1, steps + 1)
+        own["sigma_day"], own["volume_day"], own["funding_rate"] = 0.03, 1e5, np.nan
+        own["book_ok"] = 1
+        own["fresh"] = own["touch_moved"] if on == "book" else own["n_trades"] > 0 if on == "trade" else 1
+    return History(rows, tuple(f"W{i}" for i in range(symbols)))
+
+
+def trial_history(on: str, symbols: int, steps: int, every_ns: int = 0) -> History:
+    """Return a random market of the kind that a strategy on `on` follows: bars, or order books."""
+    if on in BOOK_KINDS:
+        return book_walk(on, symbols, steps, every_ns=every_ns or 100_000_000)
+    return random_walk(symbols, steps)
 
 
 def from_columns(

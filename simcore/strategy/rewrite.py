@@ -23,12 +23,12 @@ from simcore.strategy.sources import shown
 MARKET_FIELDS = MARKET.names or ()
 SIGNAL_FIELDS = SIGNAL.names or ()
 POSITION_FIELDS = ("side", "qty", "entry_price", "bars_held", "entry_ns", "exit_ns")
-ARGUMENTS = {
-    "bar": ("market", "position", "params", "memory", "signal"),
+BOOK_KINDS = ("timer", "book", "trade")
+OWN_KINDS = ("bar", *BOOK_KINDS)
+ARGUMENTS = dict.fromkeys(OWN_KINDS, ("market", "position", "params", "memory", "signal")) | {
     "cross": ("market", "position", "params", "memory", "signal", "n"),
 }
-REWRITTEN = {
-    "bar": ("market", "position", "memory", "param_base", "memory_base", "signal"),
+REWRITTEN = dict.fromkeys(OWN_KINDS, ("market", "position", "memory", "param_base", "memory_base", "signal")) | {
     "cross": ("market", "position", "memory", "param_base", "memory_base", "memory_stride", "signal", "n"),
 }
 READERS = {"value_ago"}
@@ -51,8 +51,8 @@ def find_function(function: Callable[..., Any]) -> ast.FunctionDef:
 
 def rewrite(
     function: Callable[..., Any], on: str, params: Iterable[str], layout: Layout, where: str
-) -> tuple[FunctionType, dict[str, int]]:
-    """Return `function` with the names replaced by places, and the line on which each window is first fed.
+) -> tuple[FunctionType, dict[str, int], frozenset[str]]:
+    """Return `function` with the names replaced by places, the line on which each window is first fed, the signal fields it sets.
 
     `where` is the file as it is shown in errors. Raises StrategyError with file, line, name and the nearest right one.
     """
@@ -63,7 +63,7 @@ def rewrite(
     new = _parsed_function(f"def {tree.name}({', '.join(REWRITTEN[on])}): pass")
     new.body = body
     ast.copy_location(new, tree)
-    return _build(function, new), rewriter.fed
+    return _build(function, new), rewriter.fed, frozenset(rewriter.stated)
 
 
 def _parsed_function(source: str) -> ast.FunctionDef:
@@ -105,6 +105,7 @@ class _Rewriter(ast.NodeTransformer):
         self.function, self.on, self.params, self.layout, self.where = function, on, params, layout, where
         self.fields = {"market": MARKET_FIELDS, "position": POSITION_FIELDS, "signal": SIGNAL_FIELDS}
         self.fed: dict[str, int] = {}
+        self.stated: set[str] = set()
 
     def wrong(self, node: ast.AST, what: str) -> StrategyError:
         line = getattr(node, "lineno", self.function.__code__.co_firstlineno)
@@ -152,7 +153,7 @@ class _Rewriter(ast.NodeTransformer):
     def _role(self, node: ast.Subscript) -> tuple[str, ast.expr | None]:
         """Return which argument a subscript names a value of, and in a cross-section the symbol's index."""
         value = node.value
-        if isinstance(value, ast.Name) and (self.on == "bar" or value.id == "params"):
+        if isinstance(value, ast.Name) and (self.on != "cross" or value.id == "params"):
             return value.id, None
         if isinstance(value, ast.Subscript) and isinstance(value.value, ast.Name) and self.on == "cross":
             return value.value.id if value.value.id != "params" else "", value.slice
@@ -177,6 +178,8 @@ class _Rewriter(ast.NodeTransformer):
         name = self._name(node, role, self.fields[role])
         if role != "signal" and not isinstance(node.ctx, ast.Load):
             raise self.wrong(node, f"{role}['{name}'] is read-only: a strategy writes to signal and memory.")
+        if role == "signal" and not isinstance(node.ctx, ast.Load):
+            self.stated.add(name)
         return self.generic_visit(node)
 
     def _name(self, node: ast.Subscript, role: str, known: tuple[str, ...]) -> str:
