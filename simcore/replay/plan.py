@@ -118,7 +118,7 @@ def make_plan(feed: Feed, config: Config, strategies: list[Strategy] | None = No
 
 def is_book(feed: Feed) -> bool:
     """Say whether a feed holds order books."""
-    return getattr(feed, "kind", "bars") == "book"
+    return feed.kind == "book"
 
 
 def check_kind(strategy: Strategy, on_books: bool, has_bars: bool) -> None:
