@@ -3,8 +3,8 @@
 A stream is a folder of .npy columns and a meta.json. Columns: `ts_exch`, `ts_local` (int64 ns), `kind` (int8: 1 a depth
 level's absolute new quantity, 2 a trade), `side` (int8: +1 bid level or buying aggressor, -1 ask level or selling
 aggressor), `price`, `qty` (float64, on the tick and on the step). Rows are in exchange order; the trades of one exchange
-time stand before the depth they cause. Peers' jobs run in environments of their own, so this file needs numpy alone, and
-numba only to write a synthetic stream.
+time stand before the depth they cause; neither clock goes back from row to row. Peers' jobs run in environments of their
+own, so this file needs numpy alone, and numba only to write a synthetic stream.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,11 +50,6 @@ class Stream:
         """Return the prices in ticks."""
         return np.rint(self.price / self.tick_size).astype(np.int64)
 
-    def local_order(self) -> np.ndarray | None:
-        """Return the rows in order of the local clock (ties stay in exchange order), None where that is the row order."""
-        local = self.ts_local
-        return None if bool(np.all(local[1:] >= local[:-1])) else np.argsort(local, kind="stable")
-
 
 def load(path: str | Path) -> Stream:
     """Map a stream's folder."""
@@ -63,7 +59,11 @@ def load(path: str | Path) -> Stream:
 
 
 def save(path: Path, columns: dict[str, np.ndarray], **meta: object) -> Path:
-    """Write a stream's folder, whole or not at all."""
+    """Write a stream's folder, whole or not at all; a clock that goes back is a ValueError."""
+    for clock in ("ts_exch", "ts_local"):
+        back = np.flatnonzero(np.diff(columns[clock]) < 0)
+        if len(back):
+            raise ValueError(f"{path.name}: {clock} goes back at row {back[0] + 1}")
     part = path.with_name(path.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -96,3 +96,7 @@ def synthetic(events: int, seed: int = SEED) -> Path:
             high_tick=LOW_TICK + LEVELS - 1,
         )
     return path
+
+
+if __name__ == "__main__":
+    print(synthetic(int(sys.argv[1])))

@@ -13,7 +13,8 @@ The rules are those of the peer's full-fill exchange (`NoPartialFillExchange`, `
   to its price or through it, or when trades at its price have used up the queue in front of it by half a lot or more.
 - Queue: front = quantity displayed at the price on arrival. A trade at the price takes from the front. A change of the
   level, less the trades since the last one, is shared between front and back by p = ln(1+back) / (ln(1+back) + ln(1+front));
-  where p is not a number, front is the level's new quantity. A front below zero is not lifted to zero (a known trap).
+  where p is not a number, front is the level's new quantity. A front below zero is not lifted to zero (a known trap); with
+  `clamp` it is, which is what an engine without that trap has to equal.
 - Own orders are not part of the book and take nothing from it: the size of a print or of a level does not bound a fill.
 
 With `partial`, of the partial-fill exchange: a trade at the price fills at most what it has left when the front is used up
@@ -26,6 +27,8 @@ import math
 
 import numba as nb
 import numpy as np
+
+from benchmarks.streams import FILL
 
 PREPARED = np.dtype(
     [("ts_exch", np.int64), ("ts_local", np.int64), ("qty", np.float64), ("level", np.int32), ("code", np.uint8)],
@@ -49,6 +52,7 @@ RULES = np.dtype(
         ("low_tick", np.int64),
         ("high_tick", np.int64),
         ("partial", np.bool_),
+        ("clamp", np.bool_),
     ]
 )
 FILLED = np.dtype([("ts", np.int64), ("side", np.int64), ("serial", np.int64), ("level", np.int64), ("qty", np.float64)])
@@ -73,6 +77,20 @@ def prepare(ts_exch, ts_local, kind, side, ticks, qty, low_tick: int, high_tick:
     events["level"] = np.clip(mirrored, 0, high_tick - low_tick)[inside]
     events["code"] = ((kind - 1) * 2 + is_ask)[inside]
     return events
+
+
+def listed(fills: np.ndarray, rules: np.void) -> np.ndarray:
+    """Return FILLED rows as rows of `benchmarks.streams.FILL`. Partial fills: a row an order, all it executed, `ts` its number."""
+    qty, partial = fills["qty"], bool(rules["partial"])
+    if partial:
+        fills = fills[np.argsort(fills["serial"], kind="stable")]
+        first = np.flatnonzero(np.diff(fills["serial"], prepend=-1))
+        fills, qty = fills[first], np.add.reduceat(fills["qty"], first)
+    table = np.zeros(len(fills), FILL)
+    table["ts"], table["side"] = fills["serial" if partial else "ts"], fills["side"]
+    table["tick"] = np.where(fills["side"] > 0, rules["low_tick"] + fills["level"], rules["high_tick"] - fills["level"])
+    table["lots"] = np.rint(qty / rules["step_size"])
+    return table
 
 
 @nb.njit(cache=True)
@@ -147,7 +165,8 @@ def exchange_nb(events, row, until_ns, book, best, quotes, rules, fills, count):
             before = book[side, level]
             book[side, level] = qty
             if level == quote["level"]:
-                quote["front"] = queue_after_change_nb(quote["front"], quote["traded"], before, qty)
+                front = queue_after_change_nb(quote["front"], quote["traded"], before, qty)
+                quote["front"] = max(front, 0.0) if rules["clamp"] else front
                 quote["traded"] = 0.0
             if level >= best[side]:
                 new_best_nb(book, best, side, level, qty)
@@ -246,11 +265,11 @@ def decide_nb(best, wishes, left, totals, rules):  # type: ignore[no-untyped-def
 
 
 @nb.njit(cache=True)
-def bare_engine_nb(events, local_events, levels, rules, fills, totals):  # type: ignore[no-untyped-def]
+def bare_engine_nb(events, levels, rules, fills, totals):  # type: ignore[no-untyped-def]
     """Run the maker over the events; return the number of fills.
 
-    `events` are in exchange order, `local_events` the same ones in order of the local clock (the same array where the two
-    agree). Two latencies fit between two wakes, so that only a fill can be unknown at a wake, never an acceptance.
+    `events` are PREPARED; neither clock goes back from one to the next. Two latencies fit between two wakes, so that only a
+    fill can be unknown at a wake, never an acceptance.
     """
     market, seen = np.zeros((2, levels)), np.zeros((2, levels))
     market_best, seen_best = np.full(2, -1), np.full(2, -1)
@@ -266,9 +285,9 @@ def bare_engine_nb(events, local_events, levels, rules, fills, totals):  # type:
         totals["refused"] += arrive_nb(wishes, quotes, market, market_best, rules)
         wake += rules["wake_ns"]
         row, count = exchange_nb(events, row, wake, market, market_best, quotes, rules, fills, count)
-        local_row = local_nb(local_events, local_row, wake, seen, seen_best)
+        local_row = local_nb(events, local_row, wake, seen, seen_best)
         known = learn_nb(fills, known, count, wake, wishes, left, totals, rules)
-        if local_row == len(local_events) and row == len(events) and known == count:
+        if local_row == len(events) and row == len(events) and known == count:
             break
         totals["wakes"] += 1
         decide_nb(seen_best, wishes, left, totals, rules)

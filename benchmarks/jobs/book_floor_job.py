@@ -1,7 +1,8 @@
-"""Floors of the book benchmark: `python book_floor_job.py STREAM read|book|bare|bare-partial REPEATS [FILLS.npy]`.
+"""Floors of the book benchmark: `python book_floor_job.py STREAM MODE REPEATS [FILLS.npy]`.
 
 `read`: a compiled loop that reads every field of the prepared events. `book`: it updates one book with them. `bare`: the
 bare kernel of `bare_engine.py`, two books, queue model, latencies, two quotes. `bare-partial`: with partial fills.
+`bare-clamp`, `bare-partial-clamp`: no queue front below zero.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from pathlib import Path  # noqa: E402 - the stopwatch starts before the imports
 
 import numba as nb  # noqa: E402
 import numpy as np  # noqa: E402
-from bare_engine import FILLED, PREPARED, RULES, TOTALS, bare_engine_nb, new_best_nb, prepare  # noqa: E402
+from bare_engine import FILLED, PREPARED, RULES, TOTALS, bare_engine_nb, listed, new_best_nb, prepare  # noqa: E402
 from clock import measure  # noqa: E402
 
 from benchmarks.quotes import LATENCY_NS, MAKER_FEE, MAX_POSITION, ORDER_QTY, WAKE_NS  # noqa: E402
-from benchmarks.streams import FILL, Stream, digest, load  # noqa: E402
+from benchmarks.streams import Stream, digest, load  # noqa: E402
 
 
 @nb.njit(cache=True)
@@ -49,23 +50,17 @@ def book_nb(events, levels):  # type: ignore[no-untyped-def]
     return best
 
 
-def prepared(path: str, stream: Stream) -> tuple[np.ndarray, np.ndarray]:
-    """Map the prepared events in order of either clock; written beside the stream on first use."""
+def prepared(path: str, stream: Stream) -> np.ndarray:
+    """Map the prepared events, written beside the stream on first use."""
     file = Path(path) / "prepared.npy"
-    order = stream.local_order()
-    local_file = Path(path) / "prepared_local.npy"
     if not file.exists():
         columns = (stream.ts_exch, stream.ts_local, stream.kind, stream.side, stream.ticks(), stream.qty)
-        if order is not None:
-            np.save(local_file, prepare(*(column[order] for column in columns), stream.low_tick, stream.high_tick))
-        events = prepare(*columns, stream.low_tick, stream.high_tick)
-        np.save(file.with_suffix(".part.npy"), events)
+        np.save(file.with_suffix(".part.npy"), prepare(*columns, stream.low_tick, stream.high_tick))
         file.with_suffix(".part.npy").rename(file)
-    events = np.load(file, mmap_mode="r").view(PREPARED)
-    return events, events if order is None else np.load(local_file, mmap_mode="r").view(PREPARED)
+    return np.load(file, mmap_mode="r").view(PREPARED)
 
 
-def rules(stream: Stream, partial: bool) -> np.ndarray:
+def rules(stream: Stream, mode: str) -> np.ndarray:
     """Return the record of `benchmarks.quotes` for a stream."""
     row = np.zeros(1, RULES)
     for name, value in {
@@ -78,29 +73,16 @@ def rules(stream: Stream, partial: bool) -> np.ndarray:
         "step_size": stream.step_size,
         "low_tick": stream.low_tick,
         "high_tick": stream.high_tick,
-        "partial": partial,
+        "partial": "partial" in mode,
+        "clamp": "clamp" in mode,
     }.items():
         row[name] = value
     return row
 
 
-def listed(fills: np.ndarray, stream: Stream, partial: bool) -> np.ndarray:
-    """Return FILLED rows as FILL rows. Partial fills: a row an order, all it executed, `ts` its number."""
-    qty = fills["qty"]
-    if partial:
-        fills = fills[np.argsort(fills["serial"], kind="stable")]
-        first = np.flatnonzero(np.diff(fills["serial"], prepend=-1))
-        fills, qty = fills[first], np.add.reduceat(fills["qty"], first)
-    table = np.zeros(len(fills), FILL)
-    table["ts"], table["side"] = fills["serial" if partial else "ts"], fills["side"]
-    table["tick"] = np.where(fills["side"] > 0, stream.low_tick + fills["level"], stream.high_tick - fills["level"])
-    table["lots"] = np.rint(qty / stream.step_size)
-    return table
-
-
 def main(path: str, mode: str, repeats: int, out: str) -> None:
     stream = load(path)
-    events, local_events = prepared(path, stream)
+    events = prepared(path, stream)
     levels = stream.high_tick - stream.low_tick + 1
     fills = np.zeros(0, FILLED)
     more = {"version": f"numba {nb.__version__}", "events": len(stream), "data_mb": events.nbytes / 2**20}
@@ -112,20 +94,19 @@ def main(path: str, mode: str, repeats: int, out: str) -> None:
         return
     span = int(stream.ts_exch[-1] - stream.ts_exch[0])
     fills = np.zeros(16 * (span // WAKE_NS + 10), FILLED)
-    partial = mode == "bare-partial"
-    given = rules(stream, partial)
+    given = rules(stream, mode)
 
     def job() -> dict[str, float | int | str]:
         totals = np.zeros(1, TOTALS)
-        count = bare_engine_nb(events, local_events, levels, given[0], fills, totals[0])
-        table = listed(fills[:count], stream, partial)
+        count = bare_engine_nb(events, levels, given[0], fills, totals[0])
+        table = listed(fills[:count], given[0])
         result: dict[str, float | int | str] = {name: float(totals[0][name]) for name in TOTALS.names or ()}
         counts = {name: int(totals[0][name]) for name in ("orders", "refused", "wakes")}
         return {**result, **counts, "fills": len(table), "executions": count, "digest": digest(table)}
 
     result = measure(job, repeats, STARTED, **more)
     if out:
-        np.save(out, listed(fills[: result["executions"]], stream, partial))
+        np.save(out, listed(fills[: result["executions"]], given[0]))
 
 
 main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] if len(sys.argv) > 4 else "")

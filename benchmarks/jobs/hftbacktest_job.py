@@ -33,20 +33,14 @@ GONE = -(1 << 62)  # no tick
 
 
 def event_array(stream: Stream) -> np.ndarray:
-    """Return the peer's events; where the clocks disagree on the order, one row for each clock."""
+    """Return the peer's events."""
     events = np.zeros(len(stream), event_dtype)
     events["ev"] = np.where(stream.kind == 1, DEPTH_EVENT, TRADE_EVENT)
     events["ev"] |= np.where(stream.side > 0, BUY_EVENT, SELL_EVENT).astype(np.uint64)
+    events["ev"] |= np.uint64(EXCH_EVENT | LOCAL_EVENT)
     events["exch_ts"], events["local_ts"] = stream.ts_exch, stream.ts_local
     events["px"], events["qty"] = stream.price, stream.qty
-    order = stream.local_order()
-    if order is None:
-        events["ev"] |= np.uint64(EXCH_EVENT | LOCAL_EVENT)
-        return events
-    seen = events[order]
-    events["ev"] |= np.uint64(EXCH_EVENT)
-    seen["ev"] |= np.uint64(LOCAL_EVENT)
-    return np.concatenate((events, seen))
+    return events
 
 
 def simulator(stream: Stream, events: np.ndarray, partial: bool):  # type: ignore[no-untyped-def]

@@ -1,0 +1,120 @@
+"""simcore on a stream: the whole pipeline (screener, sizer, gate, quoter, account twin, ledger) on the same rule.
+
+    python -m benchmarks.jobs.simcore_book_job prepare STREAM FOLDER     columns -> a feed's events on disk
+    python -m benchmarks.jobs.simcore_book_job replay FOLDER full|partial|shipped REPEATS [FILLS.npy]
+
+The strategy plays `benchmarks.quotes` through screener, sizer, gate and quoter. `full`, `partial`: the venue as the peer
+has it (log queue model; an order is filled whole, or by what a print has left). `shipped`: the packaged fill model.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+STARTED = time.perf_counter()
+
+import json  # noqa: E402 - the stopwatch starts before the imports
+import pickle  # noqa: E402
+from dataclasses import fields  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import numpy as np  # noqa: E402
+
+import simcore  # noqa: E402
+from benchmarks.jobs.clock import measure, timed  # noqa: E402
+from benchmarks.quotes import LATENCY_NS, MAX_POSITION, ORDER_QTY, WAKE_NS  # noqa: E402
+from benchmarks.streams import COLUMNS, FILL, digest  # noqa: E402
+from replay_data.feed import Feed  # noqa: E402
+from simcore.domain.records import EVENT  # noqa: E402
+from simcore.strategy import strategy  # noqa: E402
+
+MS_NS = 1_000_000
+CASH = 10_000_000.0  # so much that losses do not change the size, a fixed share of it
+SPARE = 1.05  # of the size, cut down to whole lots of ORDER_QTY by the price
+
+
+@strategy(on="timer", every=f"{WAKE_NS // MS_NS}ms", params={"max_position": MAX_POSITION - 0.0005}, memory=())
+def touch_maker(market, position, params, memory, signal):  # type: ignore[no-untyped-def]
+    """Quote one order at either best price, but for the side on which the position is full."""
+    signal["quote_levels"] = 1
+    signal["bid_size"] = 1.0
+    signal["ask_size"] = 1.0
+    signal["bid"] = market["bid"] if position["qty"] * position["side"] < params["max_position"] else float("nan")
+    signal["ask"] = market["ask"] if -position["qty"] * position["side"] < params["max_position"] else float("nan")
+
+
+def prepare(path: str, folder: str) -> None:
+    """Write the feed of a stream: events as .npy, everything else pickled beside it (a file of our own making)."""
+    from benchmarks.streams import load
+    from replay_data import from_columns
+
+    stream = load(path)
+    columns = {name: getattr(stream, name) for name in COLUMNS}
+
+    def job(rows: int) -> Feed:
+        few = {name: column[:rows] for name, column in columns.items()}
+        return from_columns(stream.symbol, **few, tick_size=stream.tick_size, step_size=stream.step_size)
+
+    job(min(10_000, len(stream)))  # compiles
+    seconds, _, feed = timed(job, len(stream))
+    out = Path(folder)
+    out.mkdir(parents=True, exist_ok=True)
+    np.save(out / "events.npy", feed.events)
+    rest = {field.name: getattr(feed, field.name) for field in fields(Feed) if field.name != "events"}
+    (out / "rest.pickle").write_bytes(pickle.dumps((rest, stream.tick_size, stream.step_size, float(stream.price[0]), len(stream))))
+    print(json.dumps({"prepare_s": seconds, "prepare_ns_event": seconds * 1e9 / len(stream)}))
+
+
+def replay(folder: str, mode: str, repeats: int, out: str) -> None:
+    """Replay a prepared feed, cold once and then warm, and print the figures."""
+    rest, tick_size, step_size, price, rows = pickle.loads((Path(folder) / "rest.pickle").read_bytes())
+    events = np.load(Path(folder) / "events.npy", mmap_mode="r").view(EVENT)  # the file forgets that the record is aligned
+    feed = Feed(events=events, **rest)
+    given: dict[str, Any] = {
+        "settings.book_model.wake_every_ms": WAKE_NS // MS_NS,
+        "settings.book_model.entry_latency_ms": LATENCY_NS // MS_NS,
+        "settings.book_model.response_latency_ms": LATENCY_NS // MS_NS,
+        "settings.quoter.min_requote_ticks": 1,
+        "strategy_config.strategies.touch_maker.sizing.fraction": SPARE * ORDER_QTY * price / CASH,
+        "risk_limits.max_orders_per_minute": 10_000,
+    }
+    if mode != "shipped":
+        given |= {"settings.book_model.queue_model": "log", "settings.book_model.fill_size": mode}
+    kept: list[Any] = []
+
+    def job() -> dict[str, Any]:
+        run = simcore.replay(feed=feed, strategy=touch_maker, params=given, cash=CASH)
+        kept[:] = [table(run, tick_size, step_size)]
+        return {
+            "orders": int(run.recording.totals["orders"]),
+            "fills": len(kept[0]),
+            "volume": float(kept[0]["lots"].sum() * step_size),
+            "fees": float(run.metrics["fees"]),
+            "equity": float(run.recording.equity["nav"][-1]) - CASH,
+            "digest": digest(kept[0]),
+            "run_digest": run.digest[:12],
+        }
+
+    version = f"simcore {simcore.__version__}"
+    measure(job, repeats, STARTED, version=version, events=rows, data_mb=events.nbytes / 2**20)
+    if out:
+        np.save(out, kept[0])
+
+
+def table(run: Any, tick_size: float, step_size: float) -> np.ndarray:
+    """Return the run's fills as rows of `benchmarks.streams.FILL`."""
+    frame = run.fills
+    fills = np.zeros(len(frame), FILL)
+    fills["ts"], fills["side"] = frame["ts_ns"], frame["side"]
+    fills["tick"] = np.rint(frame["price"] / tick_size)
+    fills["lots"] = np.rint(frame["qty"] / step_size)
+    return fills
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "prepare":
+        prepare(sys.argv[2], sys.argv[3])
+    else:
+        replay(sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5] if len(sys.argv) > 5 else "")
