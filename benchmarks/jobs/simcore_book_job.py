@@ -27,12 +27,14 @@ from benchmarks.jobs.clock import measure, timed  # noqa: E402
 from benchmarks.quotes import LATENCY_NS, MAX_POSITION, ORDER_QTY, WAKE_NS  # noqa: E402
 from benchmarks.streams import COLUMNS, FILL, digest  # noqa: E402
 from replay_data.feed import Feed  # noqa: E402
+from simcore.domain.enums import LedgerKind  # noqa: E402
 from simcore.domain.records import EVENT  # noqa: E402
+from simcore.replay.recording import Recording  # noqa: E402
+from simcore.report.frames import of_kind  # noqa: E402
 from simcore.strategy import strategy  # noqa: E402
 
 MS_NS = 1_000_000
-CASH = 10_000_000.0  # so much that losses do not change the size, a fixed share of it
-SPARE = 1.05  # of the size, cut down to whole lots of ORDER_QTY by the price
+CASH = 10_000_000.0  # so much that no limit on a share of it binds
 
 
 @strategy(on="timer", every=f"{WAKE_NS // MS_NS}ms", params={"max_position": MAX_POSITION - 0.0005}, memory=())
@@ -63,13 +65,13 @@ def prepare(path: str, folder: str) -> None:
     out.mkdir(parents=True, exist_ok=True)
     np.save(out / "events.npy", feed.events)
     rest = {field.name: getattr(feed, field.name) for field in fields(Feed) if field.name != "events"}
-    (out / "rest.pickle").write_bytes(pickle.dumps((rest, stream.tick_size, stream.step_size, float(stream.price[0]), len(stream))))
+    (out / "rest.pickle").write_bytes(pickle.dumps((rest, stream.step_size, len(stream))))
     print(json.dumps({"prepare_s": seconds, "prepare_ns_event": seconds * 1e9 / len(stream)}))
 
 
 def replay(folder: str, mode: str, repeats: int, out: str) -> None:
     """Replay a prepared feed, cold once and then warm, and print the figures."""
-    rest, tick_size, step_size, price, rows = pickle.loads((Path(folder) / "rest.pickle").read_bytes())
+    rest, step_size, rows = pickle.loads((Path(folder) / "rest.pickle").read_bytes())
     events = np.load(Path(folder) / "events.npy", mmap_mode="r").view(EVENT)  # the file forgets that the record is aligned
     feed = Feed(events=events, **rest)
     given: dict[str, Any] = {
@@ -77,16 +79,23 @@ def replay(folder: str, mode: str, repeats: int, out: str) -> None:
         "settings.book_model.entry_latency_ms": LATENCY_NS // MS_NS,
         "settings.book_model.response_latency_ms": LATENCY_NS // MS_NS,
         "settings.quoter.min_requote_ticks": 1,
-        "strategy_config.strategies.touch_maker.sizing.fraction": SPARE * ORDER_QTY * price / CASH,
+        "strategy_config.strategies.touch_maker.sizing.method": "fixed_qty",
+        "strategy_config.strategies.touch_maker.sizing.qty": ORDER_QTY,
         "risk_limits.max_orders_per_minute": 10_000,
     }
     if mode != "shipped":
-        given |= {"settings.book_model.queue_model": "log", "settings.book_model.fill_size": mode}
+        given |= {
+            "settings.book_model.queue_model": "log",
+            "settings.book_model.fill_quantity": mode,
+            "settings.book_model.through": "full",
+        }
     kept: list[Any] = []
 
     def job() -> dict[str, Any]:
         run = simcore.replay(feed=feed, strategy=touch_maker, params=given, cash=CASH)
-        kept[:] = [table(run, tick_size, step_size)]
+        if not run.recording.totals["orders"]:
+            sys.exit("the replay sent no order: its time would say nothing")
+        kept[:] = [table(run.recording, mode != "full")]
         return {
             "orders": int(run.recording.totals["orders"]),
             "fills": len(kept[0]),
@@ -103,13 +112,18 @@ def replay(folder: str, mode: str, repeats: int, out: str) -> None:
         np.save(out, kept[0])
 
 
-def table(run: Any, tick_size: float, step_size: float) -> np.ndarray:
-    """Return the run's fills as rows of `benchmarks.streams.FILL`."""
-    frame = run.fills
-    fills = np.zeros(len(frame), FILL)
-    fills["ts"], fills["side"] = frame["ts_ns"], frame["side"]
-    fills["tick"] = np.rint(frame["price"] / tick_size)
-    fills["lots"] = np.rint(frame["qty"] / step_size)
+def table(recording: Recording, partial: bool) -> np.ndarray:
+    """Return the fills as rows of `benchmarks.streams.FILL`; `partial`: a row an order, all it executed, `ts` its number."""
+    rows = of_kind(recording, LedgerKind.FILL)
+    lots, first = rows["qty_lots"], np.arange(len(rows))
+    if partial and len(rows):
+        rows = rows[np.argsort(rows["order_id"], kind="stable")]
+        first = np.flatnonzero(np.diff(rows["order_id"], prepend=-1))
+        lots = np.add.reduceat(rows["qty_lots"], first)
+    fills = np.zeros(len(first), FILL)
+    sent = np.unique(of_kind(recording, LedgerKind.REQUEST)["order_id"])  # numbers rise with every order
+    fills["ts"] = np.searchsorted(sent, rows["order_id"][first]) if partial else rows["exch_ns"]
+    fills["side"], fills["tick"], fills["lots"] = rows["side"][first], rows["price_ticks"][first], lots
     return fills
 
 
