@@ -164,7 +164,7 @@ def test_a_trade_that_was_lost_is_noticed_when_everything_is_closed() -> None:
 
 def test_the_summary_has_exactly_the_promised_keys(run: Run) -> None:
     summary = run.summary()
-    assert list(summary) == ["run", "digest", "data", "counts", "speed", "metrics", "checks", "files"]
+    assert list(summary) == ["run", "digest", "data", "counts", "speed", "metrics", "kpis", "checks", "files"]
     assert list(summary["speed"]) == ["load_s", "compile_s", "replay_s", "events_per_s"]
     assert set(summary["counts"]) == {
         "events", "bars", "signals", "vetoes", "orders", "maker_fills", "taker_fills", "liquidations",

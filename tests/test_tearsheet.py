@@ -32,7 +32,7 @@ HOSTILE = "</script><img src=x onerror=alert(1)>USDT"
 
 
 def page_of(run: Run) -> str:
-    return tearsheet.page(run.recording, run.metrics, run.checks)
+    return tearsheet.page(run.recording, run.metrics, run.checks, run.order_figures)
 
 
 @pytest.fixture(scope="module")

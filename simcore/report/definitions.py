@@ -170,3 +170,45 @@ TRADE_COLUMNS: tuple[Metric, ...] = _group(
         ("avg_hold_s", "Held", "seconds", "Mean holding time."),
     ),
 )
+
+
+class Kpi(NamedTuple):
+    """One of the router's key figures: the mean, median or sum `of` its observations."""
+
+    key: str
+    label: str
+    unit: str
+    of: str
+    text: str
+
+
+def _side_kpis(word: str) -> tuple[Kpi, ...]:
+    spreads = (
+        Kpi(f"{word}_effective_spread_bps", f"Effective, {word}", "bps", "mean", f"2 · side · (fill − mid) / mid at {word} fills."),
+        Kpi(f"{word}_realised_spread_bps", f"Realised, {word}", "bps", "mean", f"2 · side · (fill − mid 5 s later) / mid at {word} fills."),
+    )
+    markouts = tuple(
+        Kpi(
+            f"{word}_markout_{seconds}s_bps", f"{word.capitalize()} {seconds} s", "bps", "mean",
+            f"Markout of {word} fills: side · (mid {seconds} s later − fill) / fill. Positive is good for us.",
+        )
+        for seconds in (1, 5, 30)
+    )  # fmt: skip
+    return (*spreads, *markouts)
+
+
+KPIS: tuple[Kpi, ...] = (
+    Kpi("maker_fill_rate", "Filled", "pct", "mean", "Post-only orders that filled, at least in part / those sent; a refusal is a miss."),
+    Kpi("maker_filled_share", "Quantity filled", "pct", "mean", "Mean share of its quantity that a post-only order filled."),
+    Kpi("reject_rate", "Refused", "pct", "mean", "Post-only orders refused at arrival because they would have taken / those sent."),
+    Kpi("rejects", "Refusals", "count", "sum", "Orders of any kind that the exchange refused, for whatever reason; n: orders sent."),
+    Kpi("time_to_fill_s", "To fill", "seconds", "median", "Median time from sending a post-only order to its first fill."),
+    Kpi("time_to_fill_mean_s", "To fill, mean", "seconds", "mean", "Mean time from sending a post-only order to its first fill."),
+    Kpi("latency_ms", "Latency, ms", "ratio", "median", "Median time from sending an order to knowing that it was taken or refused."),
+    Kpi("latency_mean_ms", "Latency, mean", "ratio", "mean", "Mean time from sending an order to knowing that it was taken or refused."),
+    Kpi("slippage_bps", "Slippage", "bps", "mean", "Mean over parents of fill price against the price at the decision; a cost is positive."),
+    Kpi("fallback_share", "Fallback", "pct", "mean", "Parents that fell back to taker / parents that quoted."),
+    Kpi("requotes", "Re-quotes", "count", "sum", "Quotes that parents renewed; n: parents that quoted."),
+    *_side_kpis("maker"),
+    *_side_kpis("taker"),
+)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
-from simcore.report.definitions import TRADE_COLUMNS, Metric
+from simcore.report.definitions import TRADE_COLUMNS, Kpi, Metric
 from simcore.report.words import ABSENT, figure, number, plain, tone
 
 TONED_COLUMNS = frozenset({"net", "gross", "funding", "expectancy", "expectancy_bps", "mean_r"})
@@ -85,3 +85,21 @@ def covered(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return "; ".join(str(each) for each in value) or ABSENT
     return number(value, 0) if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def kpi_table(rows: Mapping[tuple[str, str], Mapping[str, Any]], wanted: Iterable[Kpi]) -> str:
+    """Return the router's key figures by (symbol, hour); each cell's tooltip says how many observations it stands on."""
+    wanted = list(wanted)
+    heads = [head("Symbol"), *(head(kpi.label, kpi.text) for kpi in wanted)]
+    return table(heads, (kpi_row(*name, row, wanted) for name, row in rows.items()), "sortable")
+
+
+def kpi_row(symbol: str, hour: str, row: Mapping[str, Any], wanted: Iterable[Kpi]) -> str:
+    """Return one row of the router's key figures."""
+    name = symbol if hour == "all" else f"{symbol} {hour}"
+    cells = (
+        f'<td class="{tone(row[kpi.key], kpi.unit) if "markout" in kpi.key else ""}" title="n = {row[f"n_{kpi.key}"]}" '
+        f'data-kpi="{escape(symbol)}/{hour}/{kpi.key}" data-value="{raw(row[kpi.key])}">{escape(figure(row[kpi.key], kpi.unit))}</td>'
+        for kpi in wanted
+    )
+    return f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>'

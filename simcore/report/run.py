@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from simcore.report import checks, frames, metrics, tearsheet
+from simcore.report import checks, frames, kpis, metrics, tearsheet
 from simcore.report.definitions import BY_KEY
 from simcore.report.words import figure
 
@@ -95,6 +95,18 @@ class Run:
         return frames.to_pandas(frames.ledger_columns(self.recording))
 
     @cached_property
+    def order_figures(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """The router's key figures as {symbol: {"all" or hour: {figure: value}}}; definitions in `definitions.KPIS`."""
+        return kpis.kpis_of(self.recording)
+
+    @cached_property
+    def kpis(self) -> pd.DataFrame:
+        """The router's key figures by symbol and UTC hour ("all": the whole run), each with its number of observations."""
+        import pandas as pd
+
+        return pd.DataFrame(list(kpis.flat_rows(self.order_figures))).set_index(["symbol", "hour"])
+
+    @cached_property
     def stats(self) -> pd.Series:
         """The figures under backtesting.py's names, per cent as numbers (5.0 is 5 %)."""
         import pandas as pd
@@ -112,6 +124,7 @@ class Run:
                 "counts": checks.counts_of(recording),
                 "speed": recording.speed,
                 "metrics": self.metrics,
+                "kpis": self.order_figures,
                 "checks": self.checks,
                 "files": self.files,
             }
@@ -148,7 +161,7 @@ class Run:
 
     def report(self, path: str | Path) -> Path:
         """Write the report, one HTML file that needs no network; return its path."""
-        page = tearsheet.page(self.recording, self.metrics, self.checks).encode()
+        page = tearsheet.page(self.recording, self.metrics, self.checks, self.order_figures).encode()
         write_whole(Path(path), lambda out: out.write(page))
         return Path(path)
 

@@ -20,8 +20,9 @@ from simcore.domain.enums import Clamp, LedgerKind, RouteOutcome
 from simcore.report import checks as check
 from simcore.report import drawings
 from simcore.report.chartdata import chart_data
-from simcore.report.definitions import BY_KEY, GROUPS, METRICS
-from simcore.report.elements import coverage_table, figures, head, section, table, text_row, trade_table
+from simcore.report.definitions import BY_KEY, GROUPS, KPIS, METRICS
+from simcore.report.elements import coverage_table, figures, head, kpi_table, section, table, text_row, trade_table
+from simcore.report.kpis import WHOLE
 from simcore.report.metrics import route_outcomes, without_nan
 from simcore.report.series import known, mean
 from simcore.report.tables import E8, SECOND_NS
@@ -30,8 +31,10 @@ from simcore.report.words import figure, number, plain, tone
 if TYPE_CHECKING:
     from simcore.replay import Recording
 
+Kpis = Mapping[str, Mapping[str, Mapping[str, Any]]]
 STATIC = Path(__file__).resolve().parent / "static"
 AMBIGUOUS_LIMIT = 0.05  # a result with more ambiguous exits than this must not be scored: use finer bars
+MAX_HOUR_ROWS = 300  # more make the page slow and are read by no one
 TIMING_RULE = "A decision at a bar's close fills in the next bar at the earliest; fills guess against the trader."
 PIECES = ("report.css", "uplot.css", "uplot.js", "lightweight-charts.js", "report.js")
 
@@ -42,17 +45,17 @@ def static(name: str) -> str:
     return (STATIC / name).read_text(encoding="utf-8")
 
 
-def page(recording: Recording, metrics: Mapping[str, Any], checks: Mapping[str, Any]) -> str:
+def page(recording: Recording, metrics: Mapping[str, Any], checks: Mapping[str, Any], kpis: Kpis) -> str:
     """Return the whole page as text."""
     data = json.dumps(without_nan(chart_data(recording)), separators=(",", ":"), allow_nan=False)
     pieces = {name: static(name) for name in PIECES}
     pieces["title"] = escape(f"simcore · {', '.join(recording.strategies)}")
     pieces["data"] = data.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-    pieces["body"] = "\n".join(sections(recording, metrics, checks))
+    pieces["body"] = "\n".join(sections(recording, metrics, checks, kpis))
     return re.sub(r"\{\{([a-z.-]+)\}\}", lambda match: pieces[match[1]], static("template.html"))
 
 
-def sections(recording: Recording, metrics: Mapping[str, Any], checks: Mapping[str, Any]) -> Iterable[str]:
+def sections(recording: Recording, metrics: Mapping[str, Any], checks: Mapping[str, Any], kpis: Kpis) -> Iterable[str]:
     """Yield the page's parts, in reading order."""
     unit = quote_unit(recording)
     yield header(recording)
@@ -73,6 +76,8 @@ def sections(recording: Recording, metrics: Mapping[str, Any], checks: Mapping[s
     yield section("Refusals", refusal_body(recording), note)
     note = "How parent orders were carried out; slippage is against arrival, a cost is positive"
     yield section("Router", router_body(recording, metrics), note)
+    note = "Of the orders sent: fills, refusals, costs and what the market did next; point at a figure for its count"
+    yield section("Execution", kpi_body(kpis), note)
     yield section("All figures", figures_body(metrics), "Point at a name for its definition")
     yield section("Data", data_body(recording), "What the run stood on")
     yield section("Provenance", provenance_body(recording, checks), "Equal digests, equal runs")
@@ -257,6 +262,19 @@ def outcome_figures(routes: np.ndarray, whole: int) -> tuple[str, ...]:
         figure(mean(known(filled["slippage_bps"])), "bps"),
         figure(int(routes["fees_e8"].sum()) / E8, "money"),
     )
+
+
+def kpi_body(kpis: Kpis) -> str:
+    """Return the router's key figures by symbol, and by hour folded away; a figure that no row has is left out."""
+    wanted = [kpi for kpi in KPIS if any(hours[WHOLE][f"n_{kpi.key}"] for hours in kpis.values())]
+    if not wanted:
+        return '<p class="none">No order was sent.</p>'
+    by_symbol = {(symbol, WHOLE): hours[WHOLE] for symbol, hours in kpis.items() if any(hours[WHOLE][f"n_{kpi.key}"] for kpi in wanted)}
+    by_hour = {(symbol, hour): row for symbol, hours in kpis.items() for hour, row in hours.items() if hour != WHOLE}
+    body = kpi_table(by_symbol, wanted)
+    if len(by_hour) > MAX_HOUR_ROWS:
+        return f'{body}<p class="note">The {len(by_hour)} rows by hour are in summary.json and in run.kpis.</p>'
+    return f"{body}<details><summary>By hour (UTC)</summary>{kpi_table(by_hour, wanted)}</details>"
 
 
 def figures_body(metrics: Mapping[str, Any]) -> str:
