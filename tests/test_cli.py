@@ -72,7 +72,7 @@ def test_an_unknown_attribute_of_the_package_is_an_attribute_error() -> None:
 
 def test_a_replay_prints_exactly_one_json_object(small_run: tuple) -> None:
     result, folder, done = small_run
-    assert set(result) == {"run", "digest", "data", "counts", "speed", "metrics", "checks", "files"}
+    assert set(result) == {"run", "digest", "data", "counts", "speed", "metrics", "kpis", "checks", "files"}
     assert done.stdout.count("\n") == 1 and done.stderr == ""
     assert result["checks"]["ledger_balanced"] is True
     assert result["counts"]["bars"] > 0 and result["counts"]["orders"] > 0

@@ -206,7 +206,7 @@ KPIS: tuple[Kpi, ...] = (
     Kpi("time_to_fill_mean_s", "To fill, mean", "seconds", "mean", "Mean time from sending a post-only order to its first fill."),
     Kpi("latency_ms", "Latency, ms", "ratio", "median", "Median time from sending an order to knowing that it was taken or refused."),
     Kpi("latency_mean_ms", "Latency, mean", "ratio", "mean", "Mean time from sending an order to knowing that it was taken or refused."),
-    Kpi("slippage_bps", "Slippage", "bps", "mean", "Mean over parents of fill price against the price at the decision; a cost is positive."),
+    Kpi("slippage_bps", "Slippage", "bps", "mean", "Mean over parents of fill price against the decision price; a cost is positive."),
     Kpi("fallback_share", "Fallback", "pct", "mean", "Parents that fell back to taker / parents that quoted."),
     Kpi("requotes", "Re-quotes", "count", "sum", "Quotes that parents renewed; n: parents that quoted."),
     *_side_kpis("maker"),
