@@ -90,6 +90,7 @@ def test_every_counter_of_the_run_is_what_a_hand_counts() -> None:
         "orders": 1 + 1 + 3 + 3 + 1 + 3 + 1, "maker_fills": 2, "taker_fills": 3, "rejects": 1,
         "cancels": 2 + 2 + 2 + 1,  # mixed, fallback and gave up take two quotes back each, canceled one
         "expiries": 1, "liquidations": 0, "stop_exits": 0, "target_exits": 0, "signal_exits": 0, "ambiguous_exits": 0, "exits": 0,
+        "quotes": 0, "quote_fills": 0, "quote_misses": 0,
     }  # fmt: skip
     assert {name: int(scene.totals[name]) for name in expected} == expected
     assert float(scene.totals["maker_usd"]) == pytest.approx(maker_usd)
