@@ -140,8 +140,13 @@ MESSAGES = [
         "settings.json: position_mode: must be one of auto, hedge, one_way (got 'hedging'). Did you mean 'hedge'?",
     ),
     ("settings.kill_switch.flatten", 1, "settings.json: kill_switch.flatten: must be true or false (got 1)"),
-    ("settings.v6_enabled", True, "settings.json: v6_enabled: is not available yet: must be false (got true)"),
-    ("settings.expectancy.enabled", True, "settings.json: expectancy.enabled: is not available yet: must be false (got true)"),
+    ("settings.v6_enabled", 1, "settings.json: v6_enabled: must be true or false (got 1)"),
+    ("settings.expectancy.enabled", "on", "settings.json: expectancy.enabled: must be true or false (got 'on')"),
+    (
+        "learning.expectancy.gate_on",
+        "shrunk",
+        "learning.json: expectancy.gate_on: must be one of shrunk_mean, lower_bound (got 'shrunk'). Did you mean 'shrunk_mean'?",
+    ),
     ("settings.router.wait_s", 0, "settings.json: router.wait_s: must be >= 0.001 (got 0)"),
     (
         "settings.bar_model.fill_rule",

@@ -10,6 +10,7 @@ from simcore.config.models import (
     FILES,
     Assets,
     Dashboard,
+    Learning,
     Limits,
     Listing,
     Model,
@@ -38,6 +39,7 @@ class Files:
     reserves: Reserves
     dashboard: Dashboard
     validation: Validation
+    learning: Learning
 
 
 def written(model: Model) -> dict[str, Any]:
@@ -61,7 +63,9 @@ def _unknown(place: str, what: str, name: str, known: Iterable[str], where: str)
 
 def cross_errors(files: Files) -> list[str]:
     """Return every contradiction between the files, in the words of a person's next step."""
-    checks = (_names, _tiers, _listings, _params, _asks_too_much, _sizes, _screens, _run_fits, _one_way, _latency, _reserves)
+    checks = (
+        _names, _tiers, _listings, _params, _asks_too_much, _sizes, _screens, _run_fits, _one_way, _latency, _reserves, _learning,
+    )  # fmt: skip
     return [error for check in checks for error in check(files)]
 
 
@@ -256,9 +260,34 @@ def _reserves(files: Files) -> Iterator[str]:
         yield f"reserves.json: keeps {kept:g} out of settings.json: cash {files.settings.cash:g}: nothing is left to trade"
 
 
+# One row: the first key of learning.json must be less than the second, or two thresholds would be one.
+TWO_THRESHOLDS = (
+    ("autotune", "maker_off_below_bps", "maker_on_above_bps"),
+    ("autotune", "nearer_fill_rate_below", "farther_fill_rate_above"),
+    ("autotune", "nearer_reject_rate_below", "farther_reject_rate_above"),
+    ("autotune", "wait_drift_below_bps", "hurry_drift_above_bps"),
+    ("scoring", "floor", "ceiling"),
+)
+TIERS = ("LOW", "MED", "HIGH")
+
+
+def _learning(files: Files) -> Iterator[str]:
+    for section, low, high in TWO_THRESHOLDS:
+        part = getattr(files.learning, section)
+        if not getattr(part, low) < getattr(part, high):
+            yield f"learning.json: {section}.{low}: must be less than {high} {getattr(part, high):g} (got {getattr(part, low):g})"
+    tune = files.learning.autotune
+    if TIERS.index(tune.lowest_tier) > TIERS.index(tune.highest_tier):
+        yield f"learning.json: autotune.lowest_tier: must not be above highest_tier {tune.highest_tier} (got {tune.lowest_tier})"
+    for key in ("taker_bias_levels", "wait_levels_s"):
+        levels = getattr(tune, key)
+        if not levels[0] < levels[1] < levels[2]:
+            yield f"learning.json: autotune.{key}: must rise (got {', '.join(f'{level:g}' for level in levels)})"
+
+
 def cross_warnings(files: Files) -> list[str]:
     """Return what is allowed but odd: limits that can never bind, entries that nothing uses."""
-    checks = (_never_bind, _narrower_scopes, _spread_floor, _unused, _coarse_tail)
+    checks = (_never_bind, _narrower_scopes, _spread_floor, _unused, _coarse_tail, _idle_stages)
     return [warning for check in checks for warning in check(files)]
 
 
@@ -353,3 +382,15 @@ def _coarse_tail(files: Files) -> Iterator[str]:
             f"validation.json: statistics.bootstrap_draws: {how.bootstrap_draws} leave {in_tail:g} draws beyond each end of a "
             f"{how.confidence:g} interval: its ends are guesses"
         )
+
+
+STAGES = ("expectancy", "scoring", "autotune", "allocator")
+
+
+def _idle_stages(files: Files) -> Iterator[str]:
+    settings = files.settings
+    on = [name for name in STAGES if getattr(settings, name).enabled]
+    if on and not settings.v6_enabled:
+        yield f"settings.json: {on[0]}.enabled: has no effect while v6_enabled is false"
+    if settings.v6_enabled and not on:
+        yield f"settings.json: v6_enabled: has no effect while none of {', '.join(STAGES)} is enabled"
