@@ -71,6 +71,7 @@ class RequestKind(IntEnum):
 
     NEW = 0
     CANCEL = 1
+    AMEND = 3
 
 
 class ReportKind(IntEnum):
@@ -103,6 +104,9 @@ class RejectCode(IntEnum):
     UNFILLED = -2020
     NOT_TRADING = -1122
     TOO_MANY_ORDERS = -2025
+    ORDER_RATE = -1015
+    OVERLOAD = -1008
+    SELF_TRADE = 1
 
 
 class EventKind(IntEnum):
@@ -130,6 +134,15 @@ class QueueModel(IntEnum):
     LOG = 4
     LOG2 = 5
     FIFO = 6
+
+
+class SelfTrade(IntEnum):
+    """What the exchange does when an order of ours would meet another of ours."""
+
+    NONE = 0
+    EXPIRE_TAKER = 1
+    EXPIRE_MAKER = 2
+    EXPIRE_BOTH = 3
 
 
 class LatencyModel(IntEnum):

@@ -21,6 +21,7 @@ MAX_ORDERS = 512
 MAX_ROUTES = 512
 MAX_QUEUE = 2048
 MAX_QUOTES = 1024
+MAX_OWN = 64
 MAX_PARAMS = 32
 LEDGER_ROOM = 16384
 TRADE_ROOM = 2048
@@ -340,6 +341,7 @@ VENUE = np.dtype(
         ("instrument", INSTRUMENT, (MAX_SYMBOLS,)),
         ("position", POSITION, (MAX_SYMBOLS * 2,)),
         ("live_orders", I8, (MAX_SYMBOLS,)),
+        ("marked", I8, (MAX_SYMBOLS,)),
         ("mark", F8, (MAX_SYMBOLS,)),
         ("low", F8, (MAX_SYMBOLS,)),
         ("high", F8, (MAX_SYMBOLS,)),
@@ -378,6 +380,59 @@ RUN = np.dtype(
         ("funding_end", I8, (MAX_SYMBOLS,)),
         ("filter_pos", I8, (MAX_SYMBOLS,)),
         ("filter_end", I8, (MAX_SYMBOLS,)),
+    ],
+    align=True,
+)
+
+# Where a book replay stands: its event cursors, what is on its way between us and the exchange, and which of our orders rest
+# in which book. `own` lists a symbol's resting orders (rows of VENUE.order) in time priority; `own_top` is the best level of
+# each side (below its first: none); `due_ns` the next moment a triggered stop or an expiry acts.
+STREAM = np.dtype(
+    [
+        ("n_symbols", I8),
+        ("wake_every_ns", I8),
+        ("next_wake_ns", I8),
+        ("last_wake_ns", I8),
+        ("event_wakes", I8),
+        ("wake_min_ns", I8),
+        ("bar_delay_ns", I8),
+        ("view_levels", I8),
+        ("queue_model", I8),
+        ("full_fill", I8),
+        ("full_through", I8),
+        ("self_trade", I8),
+        ("next_seq", I8),
+        ("latency_model", I8),
+        ("entry_ns", I8),
+        ("response_ns", I8),
+        ("last_arrival_ns", I8),
+        ("last_known_ns", I8),
+        ("n_requests", I8),
+        ("n_reports", I8),
+        ("n_views", I8),
+        ("views_before", I8),
+        ("burst_ns", I8),
+        ("burst_orders", I8),
+        ("minute_ns", I8),
+        ("minute_orders", I8),
+        ("max_burst_orders", I8),
+        ("max_minute_orders", I8),
+        ("queue_n", F8),
+        ("feed_entry_factor", F8),
+        ("feed_response_factor", F8),
+        ("exch_pos", I8, (MAX_SYMBOLS,)),
+        ("local_pos", I8, (MAX_SYMBOLS,)),
+        ("event_end", I8, (MAX_SYMBOLS,)),
+        ("due_ns", I8, (MAX_SYMBOLS,)),
+        ("n_own", I8, (MAX_SYMBOLS,)),
+        ("n_stops", I8, (MAX_SYMBOLS,)),
+        ("own_top", I8, (MAX_SYMBOLS, 2)),
+        ("own", I8, (MAX_SYMBOLS, MAX_OWN)),
+        ("own_level", I8, (MAX_SYMBOLS, MAX_OWN)),
+        ("arrival_ns", I8, (MAX_QUEUE,)),
+        ("known_ns", I8, (MAX_QUEUE,)),
+        ("request", REQUEST, (MAX_QUEUE,)),
+        ("report", REPORT, (MAX_QUEUE,)),
     ],
     align=True,
 )

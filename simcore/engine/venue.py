@@ -16,6 +16,7 @@ from simcore.jit import kernel, part
 
 BROKEN_REPORTS_FULL = 11
 TRIGGERED = 2
+NOT_RESTING = -(2**31)
 TAKER = 0
 MAKER = 1
 
@@ -77,6 +78,13 @@ def cancel_order_nb(venue, index):
 @part
 def on_new_order_nb(venue, request):
     """Take a new order into the order table, or refuse it with the exchange's code."""
+    index = write_order_nb(venue, request, request["ts_ns"] + venue["entry_latency_ns"])
+    admit_order_nb(venue, index, refuse_nb(venue, venue["order"][index]))
+
+
+@part
+def write_order_nb(venue, request, arrival_ns):
+    """Write a request into a free row of the order table, not active yet; return the row."""
     index = free_order_nb(venue)
     order = venue["order"][index]
     order["id"] = request["order_id"]
@@ -93,7 +101,7 @@ def on_new_order_nb(venue, request):
     order["leaves_lots"] = request["qty_lots"]
     order["price_ticks"] = request["price_ticks"]
     order["sent_ns"] = request["ts_ns"]
-    order["arrival_ns"] = request["ts_ns"] + venue["entry_latency_ns"]
+    order["arrival_ns"] = arrival_ns
     order["armed_ns"] = 0
     order["stop_ticks"] = request["stop_ticks"]
     order["target_ticks"] = request["target_ticks"]
@@ -102,17 +110,27 @@ def on_new_order_nb(venue, request):
     order["young_lots"] = 0
     order["quote"] = request["quote"]
     order["expire_ns"] = request["expire_ns"]
-    code = refuse_nb(venue, order)
+    order["level"] = NOT_RESTING
+    order["front"] = 0.0
+    order["cum"] = 0.0
+    return index
+
+
+@part
+def admit_order_nb(venue, index, code):
+    """Make a written order live, or refuse it with `code`; True when it lives."""
+    order = venue["order"][index]
     if index == MAX_ORDERS - 1:
         code = RejectCode.TOO_MANY_ORDERS.value
     if code != RejectCode.NONE:
         report_nb(venue, ReportKind.REJECTED.value, order, code, order["arrival_ns"])
-        return
+        return False
     order["active"] = 1
     venue["live_orders"][order["symbol"]] += 1
     if index >= venue["n_orders"]:
         venue["n_orders"] = index + 1
     report_nb(venue, ReportKind.ACCEPTED.value, order, 0, order["arrival_ns"])
+    return True
 
 
 @part
@@ -259,6 +277,7 @@ def bind_one_nb(venue, entry_index, purpose, order_type, price_ticks, qty_lots, 
             order["leaves_lots"] += qty_lots
             order["young_lots"] = qty_lots + (order["young_lots"] if order["armed_ns"] == ts_ns else 0)
             order["armed_ns"] = ts_ns
+            order["level"] = NOT_RESTING
             if purpose == Purpose.STOP and entry["side"] * (order["price_ticks"] - price_ticks) > 0:
                 order["price_ticks"] = price_ticks
             return
@@ -291,6 +310,7 @@ def bind_one_nb(venue, entry_index, purpose, order_type, price_ticks, qty_lots, 
     order["cancel_ns"] = 0
     order["quote"] = -1
     order["expire_ns"] = 0
+    order["level"] = NOT_RESTING
     venue["live_orders"][order["symbol"]] += 1
     if index >= venue["n_orders"]:
         venue["n_orders"] = index + 1

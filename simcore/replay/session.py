@@ -18,11 +18,14 @@ from simcore.domain.enums import CalledOn
 from simcore.domain.errors import InvariantError, StrategyError
 from simcore.domain.records import MAX_STRATEGIES, MAX_SYMBOLS
 from simcore.engine.account import wallet_identity_nb
+from simcore.engine.book_joints import book_functions
+from simcore.engine.book_step import advance_books_nb, deliver_rest_nb
 from simcore.engine.joints import venue_functions
 from simcore.engine.schedule import NEVER, next_slice_nb, open_schedule_nb
 from simcore.engine.step import PHASE_STRATEGIES, Stop, advance_nb
 from simcore.engine.venue import deposit_nb
 from simcore.ledger import Collector
+from simcore.replay.books import Books
 from simcore.replay.journal import JournalTables
 from simcore.replay.plan import Plan, build_core, build_instruments, build_run, build_venue, make_plan
 from simcore.strategy import Strategy, noop_bar, noop_cross
@@ -71,6 +74,7 @@ class Session:
         self.runs[0]["external"] = int(interpreted)
         open_schedule_nb(self.runs[0], feed.bars, feed.marks, feed.funding, feed.filters)
         deposit_nb(self.venues[0], round(config.cash * E8), feed.start_ns)
+        self.books = Books(self.plan) if feed.kind == "book" else None
         self.functions = strategy_functions(self.plan, compiled=not interpreted)
 
     # ------------------------------------------------------------ state
@@ -101,6 +105,7 @@ class Session:
         twin = copy.copy(self)
         for name in ("runs", "venues", "cores", "memory"):
             setattr(twin, name, getattr(self, name).copy())
+        twin.books = self.books.copy() if self.books is not None else None
         twin.output = self.output.copy()
         twin.journal = self.journal.copy()
         return twin
@@ -126,12 +131,21 @@ class Session:
                 return int(self.run["slices"]) - before
 
     def _advance(self, until_ns: int, max_slices: int) -> int:
-        feed = self.feed
+        feed, books, journal = self.feed, self.books, self.journal
         try:
+            if books is not None:
+                return int(
+                    advance_books_nb(
+                        self.runs, books.streams, self.venues, self.cores, feed.events, books.lots, books.local_lots, books.resting,
+                        books.books, books.local_books, feed.ladders, books.latencies, books.latency_rows, feed.bars, feed.marks,
+                        feed.funding, feed.filters, journal.inputs, journal.reports, journal.views, self.memory, venue_functions(),
+                        book_functions(), self.functions, until_ns, max_slices,
+                    )
+                )  # fmt: skip
             return int(
                 advance_nb(
                     self.runs, self.venues, self.cores, feed.bars, feed.marks, feed.funding, feed.filters,
-                    self.journal.inputs, self.journal.reports, self.memory, venue_functions(), self.functions, until_ns, max_slices,
+                    journal.inputs, journal.reports, self.memory, venue_functions(), self.functions, until_ns, max_slices,
                 )
             )  # fmt: skip
         except (ZeroDivisionError, IndexError, ValueError) as error:
@@ -147,6 +161,9 @@ class Session:
     def finish(self) -> None:
         """Play to the end of the tape and collect; checks that the books balance."""
         self.advance()
+        if self.books is not None:
+            journal = self.journal
+            deliver_rest_nb(self.runs, self.books.streams, self.cores, journal.inputs, journal.reports, self.functions)
         self.collect()
         self.check()
 

@@ -1,0 +1,137 @@
+"""The wire: requests on their way to the exchange and reports on their way back, each with its latency, first in first out."""
+
+from __future__ import annotations
+
+from simcore.domain.enums import LatencyModel, RejectCode, ReportKind, RequestKind
+from simcore.domain.records import MAX_QUEUE
+from simcore.engine.latency import entry_latency_nb, response_latency_nb
+from simcore.engine.venue import BROKEN_REPORTS_FULL
+from simcore.jit import part
+
+BROKEN_WIRE_FULL = 12
+
+
+@part
+def entry_delay_nb(stream, symbol_latency_ns, latency_rows, sent_ns):
+    """Return how long a request sent now takes to the exchange; negative when the exchange refuses it for overload."""
+    if stream["latency_model"] == LatencyModel.INTERPOLATED:
+        return entry_latency_nb(latency_rows, sent_ns)
+    if stream["latency_model"] == LatencyModel.FEED:
+        return stream["entry_ns"] + int(stream["feed_entry_factor"] * symbol_latency_ns)
+    return stream["entry_ns"]
+
+
+@part
+def response_delay_nb(stream, symbol_latency_ns, latency_rows, ts_ns):
+    """Return how long a report of an exchange event at `ts_ns` takes back to us."""
+    if stream["latency_model"] == LatencyModel.INTERPOLATED:
+        return response_latency_nb(latency_rows, ts_ns)
+    if stream["latency_model"] == LatencyModel.FEED:
+        return stream["response_ns"] + int(stream["feed_response_factor"] * symbol_latency_ns)
+    return stream["response_ns"]
+
+
+@part
+def send_nb(stream, venue, request, symbol_latency_ns, latency_rows):
+    """Put a request on the wire; it overtakes none before it. An overloaded exchange refuses it after that long."""
+    n = stream["n_requests"]
+    if n >= MAX_QUEUE:
+        venue["broken"] = BROKEN_WIRE_FULL
+        return
+    delay = entry_delay_nb(stream, symbol_latency_ns, latency_rows, request["ts_ns"])
+    if delay < 0:
+        refuse_overload_nb(stream, venue, request, request["ts_ns"] - delay)
+        return
+    arrival = max(stream["last_arrival_ns"], request["ts_ns"] + delay)
+    stream["last_arrival_ns"] = arrival
+    stream["arrival_ns"][n] = arrival
+    stream["request"][n] = request
+    stream["n_requests"] = n + 1
+
+
+@part
+def refuse_overload_nb(stream, venue, request, known_ns):
+    """Report a request that an overloaded exchange never took; a cancel that was lost leaves its order as it was."""
+    if request["kind"] != RequestKind.NEW:
+        return
+    n = stream["n_reports"]
+    if n >= MAX_QUEUE:
+        venue["broken"] = BROKEN_REPORTS_FULL
+        return
+    row = stream["report"][n]
+    for_request_nb(row, request)
+    row["kind"] = ReportKind.REJECTED
+    row["ts_ns"] = known_ns
+    row["code"] = RejectCode.OVERLOAD
+    stream["last_known_ns"] = max(stream["last_known_ns"], known_ns)
+    stream["known_ns"][n] = stream["last_known_ns"]
+    stream["n_reports"] = n + 1
+
+
+@part
+def for_request_nb(row, request):
+    """Write the identity of a request into a report."""
+    row["order_id"] = request["order_id"]
+    row["route"] = request["route"]
+    row["quote"] = request["quote"]
+    row["strategy"] = request["strategy"]
+    row["symbol"] = request["symbol"]
+    row["side"] = request["side"]
+    row["leg"] = request["leg"]
+    row["purpose"] = request["purpose"]
+    row["maker"] = 0
+    row["qty_lots"] = 0
+    row["leaves_lots"] = request["qty_lots"]
+    row["price_ticks"] = request["price_ticks"]
+    row["fee_e8"] = 0
+    row["amount_e8"] = 0
+    row["ambiguous"] = 0
+    row["reference"] = 0.0
+
+
+@part
+def take_arrival_nb(stream):
+    """Drop the first request of the wire, which has arrived."""
+    n = stream["n_requests"] - 1
+    for at in range(n):
+        stream["request"][at] = stream["request"][at + 1]
+        stream["arrival_ns"][at] = stream["arrival_ns"][at + 1]
+    stream["n_requests"] = n
+
+
+@part
+def answer_nb(stream, venue, latencies, latency_rows):
+    """Send the venue's waiting reports on their way back, in the order of their exchange times."""
+    first = stream["n_reports"]
+    for index in range(venue["n_reports"]):
+        if stream["n_reports"] >= MAX_QUEUE:
+            venue["broken"] = BROKEN_REPORTS_FULL
+            break
+        insert_report_nb(stream, first, venue["report"][index])
+    venue["n_reports"] = 0
+    for index in range(first, stream["n_reports"]):
+        report = stream["report"][index]
+        known = report["ts_ns"] + response_delay_nb(stream, latencies[max(0, report["symbol"])], latency_rows, report["ts_ns"])
+        stream["last_known_ns"] = max(stream["last_known_ns"], known)
+        stream["known_ns"][index] = stream["last_known_ns"]
+
+
+@part
+def insert_report_nb(stream, first, report):
+    """Put a report behind those from row `first` on that are not later; those of one instant stay in the order they were made."""
+    at = stream["n_reports"]
+    while at > first and stream["report"][at - 1]["ts_ns"] > report["ts_ns"]:
+        stream["report"][at] = stream["report"][at - 1]
+        at -= 1
+    stream["report"][at] = report
+    stream["n_reports"] += 1
+
+
+@part
+def drop_reports_nb(stream, taken):
+    """Drop the first `taken` reports of the wire, which were delivered."""
+    n = stream["n_reports"] - taken
+    for at in range(n):
+        stream["report"][at] = stream["report"][at + taken]
+        stream["known_ns"][at] = stream["known_ns"][at + taken]
+    stream["n_reports"] = n

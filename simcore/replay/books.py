@@ -1,0 +1,100 @@
+"""The books of a replay: two of each symbol, the exchange's and our own, with the records that move them."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from simcore.domain.enums import LatencyModel, QueueModel, SelfTrade
+from simcore.domain.records import BOOK, STREAM
+from simcore.engine.book_step import WAKE_ON_BOOK, WAKE_ON_TRADE
+from simcore.engine.resting import FOREVER_NS
+from simcore.replay.plan import Plan
+
+MS = 1_000_000
+EVENT_WAKES = {"book": WAKE_ON_BOOK, "trade": WAKE_ON_TRADE}
+ARRAYS = ("streams", "lots", "local_lots", "resting", "books", "local_books", "latencies")
+
+
+class Books:
+    """State of every book of a run: quantities by level, best levels, cursors, and what is on the wire.
+
+    lots, local_lots: int64, the levels of all symbols one after the other as the feed's ladders say. latency_rows: int64[n, 3]
+    of measured (request, exchange, response) times in ns, for the interpolated latency model.
+    """
+
+    def __init__(self, plan: Plan, latency_rows: np.ndarray | None = None) -> None:
+        feed = plan.feed
+        n = len(feed.symbols)
+        levels = int((feed.ladders["offset"] + 2 * feed.ladders["span"]).max())
+        self.streams = build_stream(plan)
+        self.lots = np.zeros(levels, np.int64)
+        self.local_lots = np.zeros(levels, np.int64)
+        self.resting = np.zeros(levels, np.uint8)
+        self.books = start_books(feed.ladders)
+        self.local_books = start_books(feed.ladders)
+        self.latencies = np.zeros(n, np.int64)
+        self.latency_rows = np.zeros((0, 3), np.int64) if latency_rows is None else np.ascontiguousarray(latency_rows, np.int64)
+
+    def copy(self) -> Books:
+        """Return an independent copy."""
+        twin = copy.copy(self)
+        for name in ARRAYS:
+            setattr(twin, name, getattr(self, name).copy())
+        return twin
+
+    @property
+    def stream(self) -> Any:
+        """The STREAM record."""
+        return self.streams[0]
+
+
+def start_books(ladders: np.ndarray) -> np.ndarray:
+    """Return one empty BOOK row a symbol; a book is usable once the feed says so."""
+    rows = np.zeros(len(ladders), BOOK)
+    rows["best_bid"] = -1
+    rows["best_ask"] = ladders["span"] - 1
+    rows["last_level"] = -1
+    return rows
+
+
+def build_stream(plan: Plan) -> np.ndarray:
+    """Return the STREAM record of a run before its first event, from settings.json: book_model."""
+    feed, model = plan.feed, plan.config.settings.book_model
+    streams = np.zeros(1, STREAM)
+    stream = streams[0]
+    n = len(feed.symbols)
+    stream["n_symbols"] = n
+    stream["wake_every_ns"] = round(model.wake_every_ms * MS)
+    stream["wake_min_ns"] = round(model.event_wake_min_ms * MS)
+    stream["event_wakes"] = sum({EVENT_WAKES[use.strategy.on] for use in plan.uses if use.strategy.on in EVENT_WAKES})
+    stream["bar_delay_ns"] = round(model.bar_delay_ms * MS)
+    stream["view_levels"] = model.view_levels
+    stream["queue_model"] = int(QueueModel[model.queue_model.upper()])
+    stream["queue_n"] = model.queue_power
+    stream["full_fill"] = int(model.fill == "full")
+    stream["full_through"] = int(model.through == "full")
+    stream["self_trade"] = int(SelfTrade[model.self_trade.upper()])
+    stream["latency_model"] = int(LatencyModel[model.latency_model.upper()])
+    stream["entry_ns"] = round(model.entry_latency_ms * MS)
+    stream["response_ns"] = round(model.response_latency_ms * MS)
+    stream["feed_entry_factor"] = model.feed_entry_factor
+    stream["feed_response_factor"] = model.feed_response_factor
+    stream["max_burst_orders"] = model.max_orders_per_10s
+    stream["max_minute_orders"] = model.max_orders_per_minute
+    stream["exch_pos"][:n] = stream["local_pos"][:n] = feed.event_range[:, 0]
+    stream["event_end"][:n] = feed.event_range[:, 1]
+    stream["due_ns"][:] = FOREVER_NS
+    stream["own_top"][:n, 0] = -1
+    stream["own_top"][:n, 1] = feed.ladders["span"] - 1
+    first = first_local_ns(plan)
+    stream["next_wake_ns"] = (first // stream["wake_every_ns"] + 1) * stream["wake_every_ns"]
+    return streams
+
+
+def first_local_ns(plan: Plan) -> int:
+    """Return when the first event of any symbol was received."""
+    feed = plan.feed
+    return min(int(feed.events["ts_local"][first]) for first, end in feed.event_range if end > first)
