@@ -7,18 +7,11 @@ or nothing.
 
 from __future__ import annotations
 
-from simcore.domain.enums import BUY, OrderType, RejectCode, ReportKind, RequestKind, SelfTrade, TimeInForce
+from simcore.domain.enums import OrderType, RejectCode, ReportKind, RequestKind, SelfTrade, TimeInForce
 from simcore.engine.account import closable_lots_nb, slot_nb
-from simcore.engine.book import (
-    apply_depth_nb,
-    best_level_nb,
-    has_both_sides_nb,
-    level_lots_nb,
-    level_of_ticks_nb,
-    opposite_level_nb,
-    ticks_of_level_nb,
-)
+from simcore.engine.book import best_level_nb, has_both_sides_nb, level_lots_nb, ticks_of_level_nb
 from simcore.engine.resting import ahead_lots_nb, give_nb, list_own_nb, mid_price_nb, rest_nb, rest_new_exits_nb, side_bit_nb
+from simcore.engine.taking import available_lots_nb, facing_nb, take_best_nb, worst_level_nb, would_take_nb
 from simcore.engine.venue import (
     TAKER,
     TRIGGERED,
@@ -87,13 +80,16 @@ def arrive_order_nb(stream, venue, request, arrival_ns, lots, book, ladder):
 
 @part
 def crosses_nb(order, book, ladder):
-    """Say whether an order would take from the book; a market order always would. An unusable book takes nothing."""
-    if book["ok"] == 0:
-        return order["type"] == OrderType.MARKET
+    """Say whether an order takes at once; a market order always does. From an unusable book nothing is taken."""
     if order["type"] == OrderType.MARKET:
         return True
-    best = best_level_nb(book, 1 - side_bit_nb(order["side"]))
-    return best >= side_floor_nb(order, ladder) and best >= limit_level_nb(order, ladder)
+    return book["ok"] == 1 and would_take_nb(book, ladder, order["side"], limit_ticks_nb(order))
+
+
+@part
+def limit_ticks_nb(order):
+    """Return the price beyond which an order takes nothing, 0 for a market order."""
+    return order["price_ticks"] if order["type"] == OrderType.LIMIT else 0
 
 
 @part
@@ -115,8 +111,12 @@ def play_order_nb(stream, venue, index, crosses, lots, book, ladder, ts_ns):
     """Let a live order take, rest or expire."""
     order = venue["order"][index]
     taken = 0
-    if crosses and (stream["self_trade"] == SelfTrade.NONE or meet_ourselves_nb(stream, venue, index, book, ladder, ts_ns)):
-        if order["tif"] != TimeInForce.FOK or reachable_lots_nb(order, lots, book, ladder) >= order["leaves_lots"]:
+    if crosses and (stream["self_trade"] == SelfTrade.NONE or meet_ourselves_nb(stream, venue, index, ladder, ts_ns)):
+        wanted = order["leaves_lots"]
+        found = wanted
+        if order["tif"] == TimeInForce.FOK:
+            found = available_lots_nb(lots, book, ladder, order["side"], wanted, limit_ticks_nb(order))
+        if found == wanted:
             taken = take_nb(stream, venue, index, lots, book, ladder, ts_ns)
     if order["active"] == 0:
         return
@@ -130,16 +130,16 @@ def play_order_nb(stream, venue, index, crosses, lots, book, ladder, ts_ns):
 
 
 @part
-def meet_ourselves_nb(stream, venue, index, book, ladder, ts_ns):
+def meet_ourselves_nb(stream, venue, index, ladder, ts_ns):
     """Settle a meeting of two orders of ours as the exchange is told to; True when the arriving one goes on."""
     order = venue["order"][index]
-    bit = side_bit_nb(order["side"])
+    facing = facing_nb(order["side"])
     symbol = order["symbol"]
-    limit = limit_level_nb(order, ladder)
+    worst = worst_level_nb(ladder, order["side"], limit_ticks_nb(order))
     goes_on = True
     for at in range(stream["n_own"][symbol]):
         other = venue["order"][stream["own"][symbol, at]]
-        if other["active"] == 0 or side_bit_nb(other["side"]) == bit or other["level"] < limit:
+        if other["active"] == 0 or side_bit_nb(other["side"]) != facing or other["level"] < worst:
             continue
         if stream["self_trade"] != SelfTrade.EXPIRE_TAKER:
             report_nb(venue, ReportKind.EXPIRED.value, other, RejectCode.SELF_TRADE.value, ts_ns)
@@ -153,48 +153,21 @@ def meet_ourselves_nb(stream, venue, index, book, ladder, ts_ns):
 
 
 @part
-def limit_level_nb(order, ladder):
-    """Return the worst level of the opposite side that an order may take: its limit's, for a market order the side's first."""
-    if order["type"] == OrderType.LIMIT:
-        return opposite_level_nb(ladder, level_of_ticks_nb(ladder, side_bit_nb(order["side"]), order["price_ticks"]))
-    return side_floor_nb(order, ladder)
-
-
-@part
-def side_floor_nb(order, ladder):
-    """Return the first level of the side that an order takes from."""
-    return ladder["span"] if order["side"] == BUY else 0
-
-
-@part
-def reachable_lots_nb(order, lots, book, ladder):
-    """Return how much the book shows within an order's limit, at most what it wants."""
-    bit = 1 - side_bit_nb(order["side"])
-    last = max(limit_level_nb(order, ladder), side_floor_nb(order, ladder))
-    level = best_level_nb(book, bit)
-    found = 0
-    while level >= last and found < order["leaves_lots"]:
-        found += level_lots_nb(lots, ladder, bit, level)
-        level -= 1
-    return found
-
-
-@part
 def take_nb(stream, venue, index, lots, book, ladder, ts_ns):
     """Take level by level within the limit, each at its own price; what is taken leaves the book. Return the lots taken."""
     order = venue["order"][index]
-    bit = 1 - side_bit_nb(order["side"])
-    last = max(limit_level_nb(order, ladder), side_floor_nb(order, ladder))
+    facing = facing_nb(order["side"])
+    worst = worst_level_nb(ladder, order["side"], limit_ticks_nb(order))
     reference = mid_price_nb(venue, order["symbol"], book, ladder)
     taken = 0
-    while book["ok"] == 1 and order["active"] == 1 and best_level_nb(book, bit) >= last:
-        level = best_level_nb(book, bit)
-        shown = level_lots_nb(lots, ladder, bit, level)
+    while book["ok"] == 1 and order["active"] == 1 and best_level_nb(book, facing) >= worst:
+        level = best_level_nb(book, facing)
+        shown = level_lots_nb(lots, ladder, facing, level)
         done = give_nb(stream, venue, index, shown, ticks_of_level_nb(ladder, level), TAKER, reference, ts_ns)
         if done == 0:
             break
         taken += done
-        apply_depth_nb(lots, book, ladder, bit, level, shown - done)
+        take_best_nb(lots, book, ladder, order["side"], done)
     if taken > 0:
         rest_new_exits_nb(stream, venue, order["symbol"], lots, ladder)
     return taken

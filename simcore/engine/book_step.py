@@ -38,7 +38,7 @@ from simcore.jit import borrowed, entry, part
 from simcore.strategy.abi import FLAT_MEMORY
 
 WAKE_ON_BOOK, WAKE_ON_TRADE = 1, 2
-LATENCY_ROWS = types.Array(types.int64, 2, "C", readonly=True)
+MEASURED = types.Array(types.int64, 2, "C", readonly=True)
 LATENCIES = types.Array(types.int64, 1, "C")
 
 
@@ -193,13 +193,13 @@ def deliver_known_nb(run, stream, core, until_ns, inputs, reports, on_report):
 @entry(
     types.int64(
         types.Array(numba.from_dtype(RUN), 1, "C"), types.Array(STREAM_TYPE, 1, "C"), types.Array(VENUE_TYPE, 1, "C"), CORES,
-        EVENTS, LOTS, LOTS, RESTING, BOOKS, BOOKS, LADDERS, LATENCIES, LATENCY_ROWS, tape(BAR), tape(MARK), tape(FUNDING), FILTERS,
+        EVENTS, LOTS, LOTS, RESTING, BOOKS, BOOKS, LADDERS, LATENCIES, MEASURED, MEASURED, tape(BAR), tape(MARK), tape(FUNDING), FILTERS,
         types.Array(numba.from_dtype(INPUT), 1, "C"), types.Array(numba.from_dtype(REPORT), 1, "C"),
         types.Array(numba.from_dtype(VIEW), 1, "C"), FLAT_MEMORY, VENUE_TABLE, BOOK_TABLE, CORE_TABLE, types.int64, types.int64,
     )
 )  # fmt: skip
 def advance_books_nb(
-    runs, streams, venues, cores, events, lots, local_lots, resting, books, local_books, ladders, latencies, latency_rows, bars, marks,
+    runs, streams, venues, cores, events, lots, local_lots, resting, books, local_books, ladders, latencies, entries, responses, bars, marks,
     fundings, filters, inputs, reports, views, memory, exchange, venue_books, functions, until_ns, max_slices,
 ):  # fmt: skip
     """Play the books up to `until_ns` or for `max_slices` wakes and return a `Stop`; call again to go on.
@@ -210,7 +210,7 @@ def advance_books_nb(
     events, lots, local_lots, books, local_books = (
         borrowed(events), borrowed(lots), borrowed(local_lots), borrowed(books), borrowed(local_books),
     )  # fmt: skip
-    ladders, latencies, latency_rows = borrowed(ladders), borrowed(latencies), borrowed(latency_rows)
+    ladders, latencies, entries, responses = borrowed(ladders), borrowed(latencies), borrowed(entries), borrowed(responses)
     resting = borrowed(resting)
     bars, marks, fundings, filters = borrowed(bars), borrowed(marks), borrowed(fundings), borrowed(filters)
     inputs, reports, views, memory = borrowed(inputs), borrowed(reports), borrowed(views), borrowed(memory)
@@ -242,7 +242,7 @@ def advance_books_nb(
                 if venue["liquidated"] != before:
                     for symbol in range(run["n_symbols"]):
                         list_own_nb(stream, venue, symbol, resting, ladders[symbol])
-            answer_nb(stream, venue, latencies, latency_rows)
+            answer_nb(stream, venue, latencies, responses)
             for symbol in range(run["n_symbols"]):
                 play_local_nb(stream, symbol, ts_ns, events, local_lots, local_books, ladders, latencies)
             deliver_known_nb(run, stream, core, ts_ns, inputs, reports, on_report)
@@ -265,7 +265,7 @@ def advance_books_nb(
         end_decision_nb(core, consider, end_trade)
         for index in range(core["n_requests"]):
             request = core["request"][index]
-            send_nb(stream, venue, request, latencies[request["symbol"]], latency_rows)
+            send_nb(stream, venue, request, latencies[request["symbol"]], entries)
         core["n_requests"] = 0
         run["slices"] += 1
         if core["broken"] != 0 or venue["broken"] != 0:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from simcore.domain.enums import LatencyModel, RejectCode, ReportKind, RequestKind
+from simcore.domain.enums import RejectCode, ReportKind, RequestKind
 from simcore.domain.records import MAX_QUEUE
-from simcore.engine.latency import entry_latency_nb, response_latency_nb
+from simcore.engine.latency import entry_latency_ns_nb, response_latency_ns_nb
 from simcore.engine.venue import BROKEN_REPORTS_FULL
 from simcore.jit import part
 
@@ -12,33 +12,17 @@ BROKEN_WIRE_FULL = 12
 
 
 @part
-def entry_delay_nb(stream, symbol_latency_ns, latency_rows, sent_ns):
-    """Return how long a request sent now takes to the exchange; negative when the exchange refuses it for overload."""
-    if stream["latency_model"] == LatencyModel.INTERPOLATED:
-        return entry_latency_nb(latency_rows, sent_ns)
-    if stream["latency_model"] == LatencyModel.FEED:
-        return stream["entry_ns"] + int(stream["feed_entry_factor"] * symbol_latency_ns)
-    return stream["entry_ns"]
+def send_nb(stream, venue, request, feed_ns, entries):
+    """Put a request on the wire; it overtakes none before it. An overloaded exchange refuses it after that long.
 
-
-@part
-def response_delay_nb(stream, symbol_latency_ns, latency_rows, ts_ns):
-    """Return how long a report of an exchange event at `ts_ns` takes back to us."""
-    if stream["latency_model"] == LatencyModel.INTERPOLATED:
-        return response_latency_nb(latency_rows, ts_ns)
-    if stream["latency_model"] == LatencyModel.FEED:
-        return stream["response_ns"] + int(stream["feed_response_factor"] * symbol_latency_ns)
-    return stream["response_ns"]
-
-
-@part
-def send_nb(stream, venue, request, symbol_latency_ns, latency_rows):
-    """Put a request on the wire; it overtakes none before it. An overloaded exchange refuses it after that long."""
+    feed_ns: latency of the symbol's newest event. entries: measured rows of `latency.measured_rows`.
+    """
     n = stream["n_requests"]
     if n >= MAX_QUEUE:
         venue["broken"] = BROKEN_WIRE_FULL
         return
-    delay = entry_delay_nb(stream, symbol_latency_ns, latency_rows, request["ts_ns"])
+    factor = stream["feed_entry_factor"]
+    delay = entry_latency_ns_nb(stream["latency_model"], stream["entry_ns"], factor, feed_ns, entries, request["ts_ns"])
     if delay < 0:
         refuse_overload_nb(stream, venue, request, request["ts_ns"] - delay)
         return
@@ -100,7 +84,7 @@ def take_arrival_nb(stream):
 
 
 @part
-def answer_nb(stream, venue, latencies, latency_rows):
+def answer_nb(stream, venue, latencies, responses):
     """Send the venue's waiting reports on their way back, in the order of their exchange times."""
     first = stream["n_reports"]
     for index in range(venue["n_reports"]):
@@ -111,8 +95,11 @@ def answer_nb(stream, venue, latencies, latency_rows):
     venue["n_reports"] = 0
     for index in range(first, stream["n_reports"]):
         report = stream["report"][index]
-        known = report["ts_ns"] + response_delay_nb(stream, latencies[max(0, report["symbol"])], latency_rows, report["ts_ns"])
-        stream["last_known_ns"] = max(stream["last_known_ns"], known)
+        delay = response_latency_ns_nb(
+            stream["latency_model"], stream["response_ns"], stream["feed_response_factor"], latencies[max(0, report["symbol"])],
+            responses, report["ts_ns"],
+        )  # fmt: skip
+        stream["last_known_ns"] = max(stream["last_known_ns"], report["ts_ns"] + delay)
         stream["known_ns"][index] = stream["last_known_ns"]
 
 

@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from simcore.config import Config
 from simcore.domain.enums import LatencyModel, QueueModel, SelfTrade
+from simcore.domain.errors import DataError
 from simcore.domain.records import BOOK, STREAM
 from simcore.engine.book_step import WAKE_ON_BOOK, WAKE_ON_TRADE
+from simcore.engine.latency import measured_rows
 from simcore.engine.resting import FOREVER_NS
 from simcore.replay.plan import Plan
 
@@ -21,11 +24,11 @@ ARRAYS = ("streams", "lots", "local_lots", "resting", "books", "local_books", "l
 class Books:
     """State of every book of a run: quantities by level, best levels, cursors, and what is on the wire.
 
-    lots, local_lots: int64, the levels of all symbols one after the other as the feed's ladders say. latency_rows: int64[n, 3]
-    of measured (request, exchange, response) times in ns, for the interpolated latency model.
+    lots, local_lots: int64, the levels of all symbols one after the other as the feed's ladders say. resting: our orders a
+    level. latencies: of each symbol's newest event, ns. entries, responses: measured latencies, where the config names a file.
     """
 
-    def __init__(self, plan: Plan, latency_rows: np.ndarray | None = None) -> None:
+    def __init__(self, plan: Plan) -> None:
         feed = plan.feed
         n = len(feed.symbols)
         levels = int((feed.ladders["offset"] + 2 * feed.ladders["span"]).max())
@@ -36,7 +39,7 @@ class Books:
         self.books = start_books(feed.ladders)
         self.local_books = start_books(feed.ladders)
         self.latencies = np.zeros(n, np.int64)
-        self.latency_rows = np.zeros((0, 3), np.int64) if latency_rows is None else np.ascontiguousarray(latency_rows, np.int64)
+        self.entries, self.responses = read_latencies(plan.config)
 
     def copy(self) -> Books:
         """Return an independent copy."""
@@ -73,17 +76,17 @@ def build_stream(plan: Plan) -> np.ndarray:
     stream["bar_delay_ns"] = round(model.bar_delay_ms * MS)
     stream["view_levels"] = model.view_levels
     stream["queue_model"] = int(QueueModel[model.queue_model.upper()])
-    stream["queue_n"] = model.queue_power
-    stream["full_fill"] = int(model.fill == "full")
+    stream["queue_n"] = model.queue_power_n
+    stream["full_fill"] = int(model.fill_quantity == "full")
     stream["full_through"] = int(model.through == "full")
-    stream["self_trade"] = int(SelfTrade[model.self_trade.upper()])
+    stream["self_trade"] = int(SelfTrade[model.self_trade_prevention.upper()])
     stream["latency_model"] = int(LatencyModel[model.latency_model.upper()])
-    stream["entry_ns"] = round(model.entry_latency_ms * MS)
-    stream["response_ns"] = round(model.response_latency_ms * MS)
-    stream["feed_entry_factor"] = model.feed_entry_factor
-    stream["feed_response_factor"] = model.feed_response_factor
-    stream["max_burst_orders"] = model.max_orders_per_10s
-    stream["max_minute_orders"] = model.max_orders_per_minute
+    stream["entry_ns"] = round(model.entry_latency_ms * model.latency_scale * MS)
+    stream["response_ns"] = round(model.response_latency_ms * model.latency_scale * MS)
+    stream["feed_entry_factor"] = model.feed_entry_factor * model.latency_scale
+    stream["feed_response_factor"] = model.feed_response_factor * model.latency_scale
+    stream["max_burst_orders"] = model.order_rate_limits.max_orders_per_10s
+    stream["max_minute_orders"] = model.order_rate_limits.max_orders_per_minute
     stream["exch_pos"][:n] = stream["local_pos"][:n] = feed.event_range[:, 0]
     stream["event_end"][:n] = feed.event_range[:, 1]
     stream["due_ns"][:] = FOREVER_NS
@@ -98,3 +101,21 @@ def first_local_ns(plan: Plan) -> int:
     """Return when the first event of any symbol was received."""
     feed = plan.feed
     return min(int(feed.events["ts_local"][first]) for first, end in feed.event_range if end > first)
+
+
+def read_latencies(config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Return the measured entry and response latencies of settings.json: book_model.latency_file, empty for other models.
+
+    The file is CSV with a header: request_ns, exchange_ns, response_ns. Raises DataError naming file and line.
+    """
+    model = config.settings.book_model
+    if model.latency_model != "interpolated":
+        return np.zeros((0, 3), np.int64), np.zeros((0, 2), np.int64)
+    path = config.folder / model.latency_file
+    try:
+        rows = np.loadtxt(path, dtype=np.int64, delimiter=",", skiprows=1, ndmin=2)
+    except (OSError, ValueError) as trouble:
+        raise DataError(
+            f"{path}: {trouble}. settings.json: book_model.latency_file names a CSV of request_ns, exchange_ns, response_ns."
+        ) from None
+    return measured_rows(rows, model.latency_scale)

@@ -67,8 +67,7 @@ def run_replay(
 def play(session: Session, total: int, progress: Progress | None) -> None:
     """Play a session to its end, in steps that a progress bar can follow."""
     if progress is not None:
-        while session.next_ns is not None:
-            session.advance(max_slices=SLICES_PER_REPORT)
+        while session.advance(max_slices=SLICES_PER_REPORT) == SLICES_PER_REPORT:
             progress(int(session.run["events"]), total, "replay")
     session.finish()
 
