@@ -17,7 +17,7 @@ from simcore.domain.enums import (
     TimeInForce,
 )
 from simcore.engine.account import wallet_identity_nb
-from tests.book_scenes import Exchange
+from tests.exchange_scenes import Exchange
 
 GTC, IOC, FOK, GTX, GTD = TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTX, TimeInForce.GTD
 

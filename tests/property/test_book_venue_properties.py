@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from simcore.domain.enums import BUY, SELL, QueueModel, ReportKind, TimeInForce
 from simcore.engine.account import wallet_identity_nb
-from tests.book_scenes import BASE, SPAN, Exchange
+from tests.exchange_scenes import BASE, SPAN, Exchange
 
 EXAMPLES = 300
 MODELS = [model for model in QueueModel if model != QueueModel.FIFO]
