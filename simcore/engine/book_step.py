@@ -12,7 +12,7 @@ import numba
 from numba import types
 
 from simcore.decision.joints import CORE_TABLE
-from simcore.decision.market import on_bar_nb, on_view_nb
+from simcore.decision.market import on_bar_nb, on_view_nb, wake_books_nb
 from simcore.decision.pipeline import begin_decision_nb, call_event_strategies_nb, call_strategies_nb, end_decision_nb
 from simcore.decision.stream import CORES, FILTERS, outbox_half_full_nb
 from simcore.domain.enums import InputKind
@@ -91,7 +91,7 @@ def find_event_wake_nb(run, stream, bound_ns, events, lots, books, ladders, late
         )  # fmt: skip
         stream["local_pos"][at] = pos
         latencies[at] = events[pos - 1]["ts_local"] - events[pos - 1]["ts_exch"]
-        if moved == 1 and books[at]["ok"] == 1 and first >= stream["last_wake_ns"] + stream["wake_min_ns"]:
+        if moved == 1 and books[at]["ok"] == 1:
             return first
 
 
@@ -199,8 +199,8 @@ def deliver_known_nb(run, stream, core, until_ns, inputs, reports, on_report):
     )
 )  # fmt: skip
 def advance_books_nb(
-    runs, streams, venues, cores, events, lots, local_lots, resting, books, local_books, ladders, latencies, entries, responses, bars, marks,
-    fundings, filters, inputs, reports, views, memory, exchange, venue_books, functions, until_ns, max_slices,
+    runs, streams, venues, cores, events, lots, local_lots, resting, books, local_books, ladders, latencies, entries, responses, bars,
+    marks, fundings, filters, inputs, reports, views, memory, exchange, venue_books, functions, until_ns, max_slices,
 ):  # fmt: skip
     """Play the books up to `until_ns` or for `max_slices` wakes and return a `Stop`; call again to go on.
 
@@ -218,7 +218,7 @@ def advance_books_nb(
     settle_funding, check_margin = exchange.settle_funding, exchange.check_margin
     bar_functions, cross_functions, on_report = functions.bar, functions.cross, functions.on_report
     consider, end_trade = functions.consider, functions.end_trade
-    work_routes, flatten = functions.work_routes, functions.flatten
+    work_routes, flatten, quote = functions.work_routes, functions.flatten, functions.quote
     slices = 0
     while True:
         if run["phase"] == PHASE_SLICE:
@@ -250,11 +250,11 @@ def advance_books_nb(
             if run["next_bar_ns"] + stream["bar_delay_ns"] <= ts_ns:
                 play_bars_nb(run, stream, core, bars, inputs, ts_ns)
             show_books_nb(run, stream, core, ts_ns, local_lots, local_books, ladders, inputs, views)
-            stream["last_wake_ns"] = ts_ns
             if ts_ns >= stream["next_wake_ns"]:
                 stream["next_wake_ns"] = (ts_ns // stream["wake_every_ns"] + 1) * stream["wake_every_ns"]
             if run["journal_on"] == 1:
                 note_nb(run, inputs, InputKind.DECIDE.value, ts_ns, -1, 0)
+            wake_books_nb(core)
             begin_decision_nb(core, work_routes, flatten)
             if run["external"] == 1:
                 run["phase"] = PHASE_STRATEGIES
@@ -262,6 +262,7 @@ def advance_books_nb(
             call_strategies_nb(core, memory, bar_functions, cross_functions)
             call_event_strategies_nb(core, memory, bar_functions)
         run["phase"] = PHASE_SLICE
+        quote(core)
         end_decision_nb(core, consider, end_trade)
         for index in range(core["n_requests"]):
             request = core["request"][index]

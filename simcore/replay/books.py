@@ -71,7 +71,6 @@ def build_stream(plan: Plan) -> np.ndarray:
     n = len(feed.symbols)
     stream["n_symbols"] = n
     stream["wake_every_ns"] = round(model.wake_every_ms * MS)
-    stream["wake_min_ns"] = round(model.event_wake_min_ms * MS)
     stream["event_wakes"] = sum({EVENT_WAKES[use.strategy.on] for use in plan.uses if use.strategy.on in EVENT_WAKES})
     stream["bar_delay_ns"] = round(model.bar_delay_ms * MS)
     stream["view_levels"] = model.view_levels
