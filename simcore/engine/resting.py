@@ -65,7 +65,7 @@ def list_own_nb(stream, venue, symbol, resting, ladder):
 
     `resting` counts our orders a level, laid out as the book itself: what keeps the quiet path from passing one by.
     """
-    count_levels_nb(stream, symbol, resting, ladder, -1)
+    count_levels_nb(stream, symbol, resting, ladder, False)
     n = 0
     stream["own_top"][symbol, 0] = -1
     stream["own_top"][symbol, 1] = ladder["span"] - 1
@@ -85,14 +85,15 @@ def list_own_nb(stream, venue, symbol, resting, ladder):
             n = insert_own_nb(stream, venue, symbol, n, index)
     stream["n_own"][symbol] = n
     stream["due_ns"][symbol] = due
-    count_levels_nb(stream, symbol, resting, ladder, 1)
+    count_levels_nb(stream, symbol, resting, ladder, True)
 
 
 @part
-def count_levels_nb(stream, symbol, resting, ladder, step):
-    """Count the listed orders into their levels (step 1), or out of them again (step -1)."""
+def count_levels_nb(stream, symbol, resting, ladder, joining):
+    """Count the listed orders into their levels, or out of them again."""
     for at in range(stream["n_own"][symbol]):
-        resting[ladder["offset"] + stream["own_level"][symbol, at]] += step
+        slot = ladder["offset"] + stream["own_level"][symbol, at]
+        resting[slot] = resting[slot] + 1 if joining else resting[slot] - 1
 
 
 @part

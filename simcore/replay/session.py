@@ -156,7 +156,7 @@ class Session:
     def collect(self) -> None:
         """Move what the run has written out of its tables."""
         self.output.collect(self.core)
-        self.journal.collect(self.run)
+        self.journal.collect(self.run, None if self.books is None else self.books.stream)
 
     def finish(self) -> None:
         """Play to the end of the tape and collect; checks that the books balance."""

@@ -31,7 +31,7 @@ SETTINGS = {
     "settings.router.offsets_bps.LOW": 0.0,
     "settings.entry_retry_s": 1,
     "settings.equity_sample_s": 1,
-    "risk_limits.account.max_orders_per_minute": 100_000,
+    "risk_limits.max_orders_per_minute": 1_000,
 }
 
 
