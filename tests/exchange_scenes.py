@@ -1,186 +1,166 @@
-"""Scenes on order books without an exchange: views and reports are told by hand, the decision core answers.
+"""Book scenes: hand-made events and requests at the simulated exchange, for exact expectations of every fill.
 
-Prices are ticks of 0.1 and quantities lots of 0.001, as on the larger USD-M contracts. The feed holds no events: a scene
-feeds the inputs themselves through `CoreRun`, as the re-run of a journal does.
+The ladder has 100 levels from tick 10,000 up; a tick is 0.1, a lot 0.01. Times are small integers, in ns. Orders go straight to
+the exchange: what the wire and the core do to them is tested elsewhere.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from simcore.config import Config, load_config
-from simcore.domain.enums import InputKind, ReportKind, RequestKind
-from simcore.domain.records import BAR, FILTER, INPUT, INSTRUMENT, LADDER, REPORT, VIEW
-from simcore.replay.journal import CoreRun, Journal
-from simcore.replay.plan import make_plan
-from simcore.strategy import Strategy
+from simcore.domain.enums import BUY, EventKind, Leg, OrderType, QueueModel, ReportKind, RequestKind, SelfTrade, TimeInForce
+from simcore.domain.records import BOOK, EVENT, LADDER, REQUEST, STREAM, VENUE
+from simcore.engine.arrival import arrive_nb
+from simcore.engine.book_play import play_exchange_nb
+from simcore.engine.resting import FOREVER_NS
+from simcore.engine.venue import deposit_nb
 
-TICK, STEP, UNIT_E8 = 0.1, 0.001, 10_000
-MS = 1_000_000
-WAKE = 100 * MS
-START_NS = 1_735_689_600_000_000_000  # 2025-01-01 UTC
-E8 = 100_000_000
-MAKER_E8 = 20_000
-
-
-def book_feed(symbols: Sequence[str] = ("BTCUSDT",), changes: Mapping[str, Any] | None = None) -> Any:
-    """Return what a plan reads of a feed of order books; `changes` are fields of INSTRUMENT."""
-    rows = np.zeros(len(symbols), INSTRUMENT)
-    defaults = {
-        "tick_size": TICK, "step_size": STEP, "unit_e8": UNIT_E8, "price_filter_ticks": 1, "lot_filter_lots": 1, "min_qty_lots": 1,
-        "max_qty_lots": 10**9, "max_market_qty_lots": 10**9, "min_notional_e8": 5 * E8, "trading": 1,
-        "price_band_up_pct": 0.05, "price_band_down_pct": 0.05,
-    }  # fmt: skip
-    for name, value in {**defaults, **(changes or {})}.items():
-        rows[name] = value
-    empty = np.zeros((len(symbols), 2), np.int64)
-    return SimpleNamespace(
-        kind="book", symbols=tuple(symbols), bars=np.zeros(0, BAR), bar_range=empty, interval_ns=np.zeros(len(symbols), np.int64),
-        filters=np.zeros(0, FILTER), ladders=np.zeros(0, LADDER), instruments=rows, quote_assets=("USDT",),
-        start_ns=START_NS, end_ns=START_NS + 86_400 * 10**9,
-    )  # fmt: skip
-
-
-QUIET = {
-    "risk_limits.max_orders_per_minute": 100_000, "settings.entry_retry_s": 0, "settings.allow_unlisted_symbols": True,
-    "reserves.reserve_cash_pct": 0.0, "reserves.treasury": {}, "strategy_config.defaults.screen.after_gap_bars": 0,
-    "strategy_config.defaults.interval": "base",
-}  # fmt: skip
-
-
-def book_config(strategies: Sequence[Strategy], changes: Mapping[str, Any] | None = None) -> Config:
-    """Return the packaged config with exactly `strategies` registered, without reserves; `changes` are keys by their path."""
-    config = load_config()
-    trees = copy.deepcopy(dict(config.trees))
-    code = {s.name: {"module": "tests", "params": {name: {"default": value} for name, value in s.params.items()}} for s in strategies}
-    trees["strategy_registry"]["strategies"] = code
-    trees["strategy_config"]["strategies"] = {s.name: {"enabled": True} for s in strategies}
-    for path, value in {**QUIET, **(changes or {})}.items():
-        head, *keys, last = path.split(".")
-        node = trees[head]
-        for key in keys:
-            node = node.setdefault(key, {})
-        node[last] = value
-    return Config.of(trees, config.folder)
+BASE, SPAN = 10_000, 100
+TICK_SIZE, STEP_SIZE, UNIT_E8 = 0.1, 0.01, 100_000
+CASH_E8 = 10**15
 
 
 @dataclass
-class Book:
-    """A decision core on books, told its inputs one by one. Times are milliseconds from the start."""
+class Exchange:
+    """One symbol's book at the exchange. Prices in ticks, quantities in lots."""
 
-    strategies: list[Strategy]
-    symbols: Sequence[str] = ("BTCUSDT",)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    instrument: Mapping[str, Any] = field(default_factory=dict)
-    cash: float = 100_000.0
-    interpreted: bool = False
+    model: int = QueueModel.POWER
+    power: float = 3.0
+    full_fill: bool = False
+    full_through: bool = False
+    self_trade: int = SelfTrade.NONE
+    entry_ns: int = 0
+    events: list[tuple[int, int, int, int]] = field(default_factory=list)
+    next_id: int = 4
 
     def __post_init__(self) -> None:
-        feed = book_feed(self.symbols, self.instrument)
-        config = book_config(self.strategies, self.settings)
-        self.plan = make_plan(feed, config, list(self.strategies))
-        self.run = CoreRun(self.plan, interpreted=self.interpreted)
-        self.inputs: list[np.ndarray] = []
-        self.views: list[np.ndarray] = []
-        self.reports: list[np.ndarray] = []
-        self.deposit(self.cash)
+        self.venues, self.streams = np.zeros(1, VENUE), np.zeros(1, STREAM)
+        venue, stream = self.venues[0], self.streams[0]
+        venue["n_symbols"] = stream["n_symbols"] = 1
+        instrument = venue["instrument"][0]
+        instrument["unit_e8"], instrument["tick_size"], instrument["step_size"] = UNIT_E8, TICK_SIZE, STEP_SIZE
+        instrument["price_filter_ticks"] = instrument["lot_filter_lots"] = instrument["min_qty_lots"] = instrument["trading"] = 1
+        instrument["max_qty_lots"] = instrument["max_market_qty_lots"] = 10**9
+        instrument["price_band_up_pct"] = instrument["price_band_down_pct"] = 0.5
+        instrument["leverage"], instrument["maker_fee_e8"], instrument["taker_fee_e8"] = 10.0, 20_000, 50_000
+        venue["account"]["known"] = 1
+        deposit_nb(venue, CASH_E8, 0)
+        venue["n_reports"] = 0
+        stream["queue_model"], stream["queue_n"] = self.model, self.power
+        stream["full_fill"], stream["full_through"] = self.full_fill, self.full_through
+        stream["self_trade"], stream["entry_ns"] = self.self_trade, self.entry_ns
+        stream["due_ns"][:] = FOREVER_NS
+        stream["own_top"][0] = -1, SPAN - 1
+        self.lots, self.resting = np.zeros(2 * SPAN, np.int64), np.zeros(2 * SPAN, np.uint8)
+        self.ladders, self.books = np.zeros(1, LADDER), np.zeros(1, BOOK)
+        self.ladders[0] = (BASE, 1, SPAN, 0)
+        self.books["best_bid"], self.books["best_ask"], self.books["last_level"] = -1, SPAN - 1, -1
+        self.now = 0
+        self.mark(EventKind.READY)
+
+    # ------------------------------------------------------------ the feed
+
+    def depth(self, side: int, ticks: int, lots: int, at: int | None = None) -> Exchange:
+        """Set a level's displayed quantity; side +1 is the bid side."""
+        return self._event(EventKind.BID_DEPTH if side == BUY else EventKind.ASK_DEPTH, level(side, ticks), lots, at)
+
+    def trade(self, aggressor: int, ticks: int, lots: int, at: int | None = None) -> Exchange:
+        """Let somebody trade; a buying aggressor lifts an ask."""
+        kind = EventKind.ASK_LIFTED if aggressor == BUY else EventKind.BID_HIT
+        return self._event(kind, level(-aggressor, ticks), lots, at)
+
+    def mark(self, kind: int, at: int | None = None) -> Exchange:
+        """Begin a snapshot (CLEAR), end it (READY) or break the stream (GAP)."""
+        return self._event(kind, 0, 0, at)
+
+    def show(self, bids: dict[int, int], asks: dict[int, int]) -> Exchange:
+        """Set several levels at once."""
+        for side, levels in ((1, bids), (-1, asks)):
+            for ticks, lots in levels.items():
+                self.depth(side, ticks, lots)
+        return self
+
+    def _event(self, kind: int, at_level: int, lots: int, at: int | None) -> Exchange:
+        self.now = self.now + 1 if at is None else at
+        row = np.zeros(1, EVENT)
+        row[0] = (self.now, self.now, lots, at_level, kind, 1, 0)
+        stream = self.streams[0]
+        stream["exch_pos"][0], stream["event_end"][0] = 0, 1
+        play_exchange_nb(stream, self.venues[0], 0, self.now, row, self.lots, self.resting, self.books, self.ladders)
+        assert stream["exch_pos"][0] == 1
+        return self
+
+    # ------------------------------------------------------------ our orders
+
+    def send(
+        self,
+        side: int,
+        ticks: int,
+        lots: int,
+        tif: int = TimeInForce.GTX,
+        type: int = OrderType.LIMIT,
+        reduce_only: bool = False,
+        stop: int = 0,
+        target: int = 0,
+        expire_ns: int = 0,
+        strategy: int = 0,
+    ) -> int:
+        """Let a new order arrive now; return its id."""
+        row = np.zeros(1, REQUEST)[0]
+        row["kind"], row["ts_ns"], row["order_id"], row["route"], row["quote"] = RequestKind.NEW, self.now, self.next_id, -1, -1
+        row["side"], row["leg"], row["type"], row["tif"] = side, Leg.BOTH, type, tif
+        row["qty_lots"], row["price_ticks"], row["reduce_only"] = lots, ticks, reduce_only
+        row["stop_ticks"], row["target_ticks"], row["expire_ns"], row["strategy"] = stop, target, expire_ns, strategy
+        self.next_id += 4
+        self._arrive(row)
+        return int(row["order_id"])
+
+    def cancel(self, order_id: int) -> None:
+        """Let a cancel arrive now."""
+        row = np.zeros(1, REQUEST)[0]
+        row["kind"], row["ts_ns"], row["order_id"] = RequestKind.CANCEL, self.now, order_id
+        self._arrive(row)
+
+    def amend(self, order_id: int, ticks: int, lots: int) -> None:
+        """Let a change of price and quantity arrive now."""
+        row = np.zeros(1, REQUEST)[0]
+        row["kind"], row["ts_ns"], row["order_id"] = RequestKind.AMEND, self.now, order_id
+        row["price_ticks"], row["qty_lots"] = ticks, lots
+        self._arrive(row)
+
+    def _arrive(self, row: Any) -> None:
+        arrive_nb(self.streams[0], self.venues[0], row, self.now, self.lots, self.resting, self.books, self.ladders)
+
+    # ------------------------------------------------------------ what happened
+
+    def reports(self, *kinds: int) -> list[Any]:
+        """Return the reports so far, of the given kinds or all."""
+        rows = self.venues[0]["report"][: int(self.venues[0]["n_reports"])]
+        return [row for row in rows if not kinds or row["kind"] in kinds]
+
+    def fills(self) -> list[tuple[int, int, int, bool]]:
+        """Return every fill as (order id, lots, ticks, maker)."""
+        return [(int(r["order_id"]), int(r["qty_lots"]), int(r["price_ticks"]), bool(r["maker"])) for r in self.reports(ReportKind.FILL)]
+
+    def codes(self) -> list[tuple[int, int]]:
+        """Return every refusal and expiry as (order id, code)."""
+        return [(int(r["order_id"]), int(r["code"])) for r in self.reports(ReportKind.REJECTED, ReportKind.EXPIRED)]
+
+    def order(self, order_id: int) -> Any:
+        """Return a live order's row."""
+        rows = self.venues[0]["order"]
+        return next(row for row in rows if row["active"] and row["id"] == order_id)
 
     @property
-    def core(self) -> Any:
-        """The CORE record."""
-        return self.run.core
-
-    # ------------------------------------------------------------ inputs
-
-    def take(self, kind: InputKind, ms: float, symbol: int = -1, **fields: Any) -> None:
-        """Hand one input to the core, and keep it for the journal."""
-        item = np.zeros(1, INPUT)
-        item["kind"], item["ts_ns"], item["symbol"] = kind, START_NS + round(ms * MS), symbol
-        for name, value in fields.items():
-            item[name] = value
-        self.inputs.append(item)
-        tables = self.journal()
-        self.run.take(tables, len(self.inputs) - 1, len(self.inputs))
-
-    def journal(self) -> Journal:
-        """Return everything told so far."""
-        reports = np.concatenate([*self.reports, np.zeros(0, REPORT)])
-        views = np.concatenate([*self.views, np.zeros(0, VIEW)])
-        return Journal(np.concatenate(self.inputs), reports, self.plan.feed.filters, views)
-
-    def deposit(self, usd: float) -> None:
-        """Put money into the wallet."""
-        self.report(0, kind=ReportKind.TRANSFER, amount_e8=round(usd * E8), symbol=-1, strategy=-1)
-
-    def report(self, ms: float, **fields: Any) -> None:
-        """Hand one report to the core, known at `ms`."""
-        row = np.zeros(1, REPORT)
-        row["ts_ns"], row["route"], row["quote"] = START_NS + round(ms * MS), -1, -1
-        for name, value in fields.items():
-            row[name] = value
-        self.reports.append(row)
-        self.take(InputKind.REPORT, ms, index=len(self.reports) - 1)
-
-    def view(self, ms: float, bid: int = 999, ask: int = 1001, symbol: int = 0, ok: int = 1, **fields: Any) -> None:
-        """Show one view of a symbol's book, of 5,000 lots a side unless told otherwise."""
-        row = np.zeros(1, VIEW)
-        row["ts_ns"], row["ts_exch"], row["symbol"], row["book_ok"] = START_NS + round(ms * MS), START_NS + round(ms * MS), symbol, ok
-        row["bid_ticks"], row["ask_ticks"], row["bid_lots"], row["ask_lots"] = bid, ask, 5_000, 5_000
-        row["bid_depth_lots"] = row["ask_depth_lots"] = 20_000
-        for name, value in fields.items():
-            row[name] = value
-        self.views.append(row)
-        self.take(InputKind.VIEW, ms, symbol, index=len(self.views) - 1)
-
-    def decide(self, ms: float) -> np.ndarray:
-        """Take one decision and return the requests it made."""
-        before = len(self.run.requests)
-        self.take(InputKind.DECIDE, ms)
-        made = self.run.requests[before:]
-        return np.concatenate(made) if made else np.zeros(0, self.core["request"].dtype)
-
-    def wake(self, ms: float, bid: int = 999, ask: int = 1001, **fields: Any) -> np.ndarray:
-        """Show a view of the first symbol's book and decide."""
-        self.view(ms, bid, ask, **fields)
-        return self.decide(ms)
-
-    # ------------------------------------------------------------ the exchange, by hand
-
-    def answer(self, ms: float, request: Any, kind: ReportKind, **fields: Any) -> None:
-        """Report on one request of the core's."""
-        same = {name: request[name] for name in ("order_id", "route", "quote", "strategy", "symbol", "side", "leg", "purpose")}
-        same |= {"price_ticks": request["price_ticks"], "leaves_lots": request["qty_lots"]}
-        self.report(ms, kind=kind, **{**same, **fields})
-
-    def fill(self, ms: float, request: Any, lots: int, leaves: int = 0, price: int | None = None, maker: int = 1) -> None:
-        """Fill `lots` of one request, at its limit unless told otherwise."""
-        ticks = int(request["price_ticks"]) if price is None else price
-        fee = lots * ticks * UNIT_E8 * MAKER_E8 // E8
-        self.answer(ms, request, ReportKind.FILL, qty_lots=lots, leaves_lots=leaves, price_ticks=ticks, maker=maker, fee_e8=fee,
-                    reference=ticks * TICK)  # fmt: skip
-
-    def rows(self, kind: int) -> np.ndarray:
-        """Return the ledger's rows of one kind."""
-        ledger = self.run.output.table("ledger")
-        return ledger[ledger["kind"] == kind]
+    def position(self) -> int:
+        """Signed lots held."""
+        return int(self.venues[0]["position"][0]["qty_lots"])
 
 
-def new(requests: np.ndarray) -> np.ndarray:
-    """Return the new orders of some requests."""
-    return requests[requests["kind"] == RequestKind.NEW]
-
-
-def cancels(requests: np.ndarray) -> np.ndarray:
-    """Return the cancels of some requests."""
-    return requests[requests["kind"] == RequestKind.CANCEL]
-
-
-def sides(requests: np.ndarray) -> Callable[[int], np.ndarray]:
-    """Return a function that picks the requests of one side."""
-    return lambda side: requests[requests["side"] == side]
+def level(side: int, ticks: int) -> int:
+    """Return the ladder level of a price on the bid (+1) or ask (-1) side."""
+    rung = ticks - BASE
+    return rung if side == BUY else 2 * SPAN - 1 - rung
