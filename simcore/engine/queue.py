@@ -112,3 +112,12 @@ def on_removal_nb(order, qty_lots, seq):
     """Take a cancel out of the queue where orders have ids: it moves the front when the cancelled order, `seq`, came before ours."""
     if seq < order["seq"]:
         order["front"] = max(0.0, order["front"] - qty_lots)
+
+
+@part
+def keep_priority_nb(older, newer):
+    """Keep an own order at the same price behind the older one.
+
+    POWER with n > 1 takes more from a front in the middle of the level than from one before it, and would let the newer pass.
+    """
+    newer["front"] = max(newer["front"], older["front"])

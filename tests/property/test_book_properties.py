@@ -86,7 +86,7 @@ def tell(twin, row):
         twin.gaps += kind == EventKind.GAP
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(streams())
 def test_the_ladder_book_equals_a_dict_book_after_every_event(rows):
     ours, twin = Ladder(), DictBook()
