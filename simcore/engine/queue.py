@@ -71,14 +71,12 @@ def on_depth_nb(order, prev_lots, new_lots, model, n, step_size):
 
     RISK_AVERSE takes every cancel to be behind. FIFO does so, too: its cancels come one by one, through `on_removal_nb`.
     """
-    front, change = order["front"], prev_lots - new_lots - order["cum"]
+    front, change = min(order["front"], float(prev_lots)), prev_lots - new_lots - order["cum"]
     order["cum"] = 0.0
-    if front == 0.0:
-        return
-    if change > 0.0:
-        back = max(0.0, prev_lots - front)
-        behind = share_behind_nb(model, n, step_size, front, back)
-        front = front - (1.0 - behind) * change + min(back - behind * change, 0.0)
+    if change > 0.0 and front > 0.0:
+        back = prev_lots - front
+        # Where `back` holds less than its share, the formula takes the rest from the front: the cap at `new_lots` says the same.
+        front -= (1.0 - share_behind_nb(model, n, step_size, front, back)) * change
     order["front"] = max(0.0, min(front, float(new_lots)))
 
 

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simcore.domain.enums import EventKind
-from simcore.domain.records import BOOK, EVENT, LADDER
+from simcore.domain.enums import EventKind, QueueModel
+from simcore.domain.records import BOOK, EVENT, LADDER, ORDER
 from simcore.engine import book as kernels
+from simcore.engine.queue import join_queue_nb, on_depth_nb, on_trade_nb
+from simcore.engine.quiet import play_queues_nb
 from tests.doors import door
 from tests.oracle.book import DictBook
 
@@ -21,6 +23,7 @@ level_of_ticks, ticks_of_level = door(kernels.level_of_ticks_nb), door(kernels.t
 opposite_level, on_ladder, level_lots = door(kernels.opposite_level_nb), door(kernels.on_ladder_nb), door(kernels.level_lots_nb)
 play, play_quiet, play_to_change = door(kernels.play_nb), door(kernels.play_quiet_nb), door(kernels.play_to_change_nb)
 has_both_sides = door(kernels.has_both_sides_nb)
+play_queues, join_queue, on_depth, on_trade = (door(p) for p in (play_queues_nb, join_queue_nb, on_depth_nb, on_trade_nb))
 
 
 class Ladder:
@@ -156,6 +159,55 @@ def test_the_quiet_loop_stops_before_the_first_event_that_concerns_an_own_order(
     for event in events[:stop]:
         apply_event(slow.lots, slow.book, slow.ladder, event)
     assert ours.same_as(slow)
+
+
+def settled(event, levels, own_best, orders, ladder, model):
+    """Play one event on book and orders in single steps; return False, with nothing changed, where the venue must decide."""
+    kind, level, lots = int(event["kind"]), int(event["level"]), int(event["qty_lots"])
+    here = [orders[row] for row, own in enumerate(levels) if own == level]
+    if kind > EventKind.ASK_LIFTED or len(here) > ladder.book["ok"]:
+        return False
+    if kind <= EventKind.ASK_DEPTH:
+        if lots > 0 and 2 * SPAN - 1 - level <= own_best[1 - kind]:
+            return False
+        for order in here:
+            on_depth(order, ladder.lots[OFFSET + level], lots, model.value, 3.0, 0.001)
+    elif level < own_best[kind & 1] or any(lots > order["front"] for order in here):
+        return False
+    else:
+        assert [on_trade(order, lots) for order in here] == [0] * len(here)
+    apply_event(ladder.lots, ladder.book, ladder.ladder, event)
+    return True
+
+
+@settings(max_examples=300)
+@given(
+    streams(),
+    st.lists(st.tuples(st.integers(0, 1), st.integers(0, SPAN - 1), st.integers(0, 4)), max_size=4),
+    st.sampled_from([QueueModel.POWER, QueueModel.RISK_AVERSE, QueueModel.LOG]),
+    st.integers(0, 60),
+    st.booleans(),
+)
+def test_the_loop_past_own_queues_moves_them_and_stops_before_what_the_venue_must_decide(rows, own, model, until, usable):
+    fast, slow, levels = Ladder(), Ladder(), [level_of(side, rung) for side, rung, _ahead in own]
+    tables = np.zeros((2, 6), ORDER)
+    for order, twin, (_side, _rung, ahead) in zip(tables[0, 1:], tables[1], own, strict=False):
+        order["leaves_lots"] = twin["leaves_lots"] = 1
+        join_queue(order, ahead)
+        join_queue(twin, ahead)
+    fast.books["ok"] = slow.books["ok"] = usable
+    resting = np.zeros_like(fast.lots, np.int8)
+    np.add.at(resting, np.array(levels, np.int64) + OFFSET, 1)
+    own_best = [max([level for level in levels if (level >= SPAN) == side], default=side * SPAN - 1) for side in (0, 1)]
+    lists = np.arange(1, len(own) + 1), np.array(levels, np.int64), len(own)
+    events = events_of(rows)
+    end = play_queues(
+        events, 0, len(events), until, fast.lots, resting, *lists, *own_best, tables[0], model.value, 3.0, 0.001, fast.book, fast.ladder
+    )
+    past = (i for i, event in enumerate(events) if event["ts_exch"] > until or not settled(event, levels, own_best, tables[1], slow, model))
+    assert end == next(past, len(events))
+    assert fast.same_as(slow)
+    assert tables[0, 1:].tobytes() == tables[1, :-1].tobytes()
 
 
 @settings(max_examples=300)
