@@ -50,7 +50,7 @@ def measured_entry_ns_nb(entries, local_ns):
     """
     row = row_before_nb(entries, local_ns)
     first, second = max(row, 0), min(row + 1, entries.shape[0] - 1)
-    if entries[first, 1] == REFUSED or (entries[second, 1] == REFUSED and row >= 0):
+    if entries[first, 1] == REFUSED or entries[second, 1] == REFUSED:
         return -max(1, between_nb(entries, row, 2, local_ns))
     return between_nb(entries, row, 1, local_ns)
 
