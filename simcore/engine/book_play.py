@@ -15,9 +15,9 @@ from simcore.engine.book import (
     mark_book_nb,
     opposite_level_nb,
     play_nb,
-    play_quiet_nb,
     ticks_of_level_nb,
 )
+from simcore.engine.quiet import play_queues_nb
 from simcore.engine.resting import forget_queues_nb, join_queues_nb, on_level_nb, on_print_nb, on_touch_nb, trigger_stops_nb
 from simcore.jit import borrowed, kernel, part
 
@@ -31,7 +31,7 @@ def play_exchange_nb(stream, venue, symbol, until_ns, events, lots, resting, boo
     book, ladder = books[symbol], ladders[symbol]
     while venue["live_orders"][symbol] > 0:
         due_ns = stream["due_ns"][symbol]
-        pos = play_quietly_nb(stream, symbol, events, pos, end, min(until_ns, due_ns), lots, resting, book, ladder)
+        pos = play_quietly_nb(stream, venue, symbol, events, pos, end, min(until_ns, due_ns), lots, resting, book, ladder)
         if pos < end and events[pos]["ts_exch"] <= min(until_ns, due_ns):
             play_event_nb(stream, venue, symbol, events[pos], lots, resting, book, ladder)
             pos += 1
@@ -43,12 +43,15 @@ def play_exchange_nb(stream, venue, symbol, until_ns, events, lots, resting, boo
 
 
 @part
-def play_quietly_nb(stream, symbol, events, pos, end, until_ns, lots, resting, book, ladder):
-    """Pass the events that concern no order of ours; with stops waiting, every trade does."""
-    own_bid, own_ask = stream["own_top"][symbol, 0], stream["own_top"][symbol, 1]
+def play_quietly_nb(stream, venue, symbol, events, pos, end, until_ns, lots, resting, book, ladder):
+    """Pass the events that at most move our queues; with stops waiting, every trade may do more."""
     if stream["n_stops"][symbol] > 0:
         return pos
-    return play_quiet_nb(events, pos, end, until_ns, lots, resting, own_bid, own_ask, book, ladder)
+    return play_queues_nb(
+        events, pos, end, until_ns, lots, resting, stream["own"][symbol], stream["own_level"][symbol], stream["n_own"][symbol],
+        stream["own_top"][symbol, 0], stream["own_top"][symbol, 1], venue["order"], stream["queue_model"], stream["queue_n"],
+        venue["instrument"][symbol]["step_size"], book, ladder,
+    )  # fmt: skip
 
 
 @part

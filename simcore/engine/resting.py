@@ -21,7 +21,7 @@ from simcore.engine.book import (
     on_ladder_nb,
     opposite_level_nb,
 )
-from simcore.engine.queue import join_queue_nb, on_depth_nb, on_through_nb, on_trade_nb
+from simcore.engine.queue import join_queue_nb, keep_priority_nb, on_depth_nb, on_through_nb, on_trade_nb
 from simcore.engine.venue import MAKER, NOT_RESTING, TRIGGERED, cancel_order_nb, drop_order_nb, fill_nb
 from simcore.jit import kernel, part
 
@@ -138,11 +138,16 @@ def give_nb(stream, venue, index, lots, price_ticks, maker, reference, ts_ns):
 @kernel
 def on_level_nb(stream, venue, symbol, level, before_lots, after_lots):
     """Move the queue places of our orders at a level whose displayed quantity changed."""
+    step_size = venue["instrument"][symbol]["step_size"]
+    older = -1
     for at in range(stream["n_own"][symbol]):
-        order = venue["order"][stream["own"][symbol, at]]
+        index = stream["own"][symbol, at]
+        order = venue["order"][index]
         if order["level"] == level:
-            step_size = venue["instrument"][symbol]["step_size"]
             on_depth_nb(order, before_lots, after_lots, stream["queue_model"], stream["queue_n"], step_size)
+            if older >= 0:
+                keep_priority_nb(venue["order"][older], order)
+            older = index
 
 
 @kernel
