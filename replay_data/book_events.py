@@ -79,7 +79,7 @@ def read_rows_nb(ts_exch, ts_local, kinds, sides, prices, quantities, lasts, ord
             whole, whole_lots = np.int64(ticks + 0.5), np.int64(lots + 0.5)
             rest, rest_lots = abs(ticks - whole), abs(lots - whole_lots)
             on_grid = (rest <= ON_GRID + ON_GRID_SHARE * ticks) & (rest_lots <= ON_GRID + ON_GRID_SHARE * lots)
-            if not (on_grid & (whole_lots >= trade)):
+            if not (on_grid & (whole >= 1) & (whole_lots >= trade) & ((whole_lots > 0) | (lots == 0.0))):
                 return REFUSED, i
             row["level"] = whole
             row["qty_lots"] = whole_lots

@@ -3,6 +3,8 @@
 catalog.json                     the manifest; everything else is named after its content and never rewritten
 truth/<kind>/<interval>/…        one Parquet file (zstd) a series, its sha256 in the metadata
 prepared/<kind>/<interval>/…     the same series as records, derived and mapped at replay
+truth/<role>/…, prepared/book/…  the same of recordings of order books, trades and tickers
+joined/…                         events of runs over several recordings, derived when first asked for
 tables/…                         imported exchange filters and leverage brackets, dated
 """
 
@@ -17,8 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from replay_data.archive import SUFFIXES, ArchiveFile, Series, SeriesKey, combine, identify, read_file
+from replay_data.book_events import BASE_LATENCY_MS, LADDER_MARGIN_PCT
+from replay_data.book_sources import Source, gather
+from replay_data.book_store import Preparation, check_book, write_book
 from replay_data.feed import Feed
-from replay_data.manifest import Manifest, SeriesInfo, read_manifest, write_manifest
+from replay_data.manifest import BookInfo, Manifest, SeriesInfo, read_manifest, write_manifest
 from replay_data.series_store import content_hash, grid_of, map_rows, prepare_series, read_truth, write_series
 from replay_data.storage import one_writer, write_atomic
 from replay_data.tables import (
@@ -37,6 +42,8 @@ from replay_data.unpack import read_bytes
 from simcore.domain.errors import DataError
 
 JSON_SUFFIXES = (".json", ".json.gz")
+LINE_SUFFIXES = (".jsonl", ".jsonl.gz")
+BOOK = "book"
 TABLE_MARK = b"observed_tick"
 READ_TRIES = 3
 
@@ -45,7 +52,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass
 class ImportReport:
-    """What an import did: counts, the changed series, and each refused file with its reason."""
+    """What an import did: counts, the changed series, each refused file with its reason, each fault in a recording with its place."""
 
     files: int = 0
     rows: int = 0
@@ -57,6 +64,8 @@ class ImportReport:
     series: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
+    events: int = 0
+    faults: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -68,10 +77,16 @@ class Problem:
 
 
 class Catalog:
-    """The catalog in folder `root`; an absent folder is an empty catalog."""
+    """The catalog in folder `root`; an absent folder is an empty catalog.
 
-    def __init__(self, root: str | Path) -> None:
+    ladder_margin_pct, base_latency_ms: how order books are prepared at import, see `replay_data.from_columns`.
+    """
+
+    def __init__(
+        self, root: str | Path, ladder_margin_pct: float = LADDER_MARGIN_PCT, base_latency_ms: float = BASE_LATENCY_MS
+    ) -> None:
         self.root = Path(root)
+        self.preparation = Preparation(ladder_margin_pct, base_latency_ms)
 
     def manifest(self) -> Manifest:
         return read_manifest(self.root)
@@ -79,6 +94,10 @@ class Catalog:
     def series(self) -> tuple[SeriesInfo, ...]:
         """Return every stored series, sorted by kind, symbol and interval."""
         return self.manifest().series
+
+    def books(self) -> tuple[BookInfo, ...]:
+        """Return every stored recording of an order book, sorted by symbol and label."""
+        return self.manifest().books
 
     def tables(self, manifest: Manifest | None = None) -> Tables:
         """Return the dated filters and brackets: the imported ones over those that come with simcore."""
@@ -103,7 +122,16 @@ class Catalog:
         """Read and hash everything again; return what does not agree with the manifest, nothing when all is well."""
         manifest = self.manifest()
         tables = self.tables(manifest)
-        return [problem for info in manifest.series for problem in self._check_series(info, tables)]
+        problems = [problem for info in manifest.series for problem in self._check_series(info, tables)]
+        return problems + [problem for info in manifest.books for problem in self._check_book(info, tables)]
+
+    def _check_book(self, info: BookInfo, tables: Tables) -> Iterable[Problem]:
+        try:
+            what = check_book(self.root, info, tables, self.preparation)
+            if what:
+                yield Problem(str(info), what)
+        except (DataError, OSError, ValueError) as trouble:
+            yield Problem(str(info), str(trouble))
 
     def _check_series(self, info: SeriesInfo, tables: Tables) -> Iterable[Problem]:
         try:
@@ -130,13 +158,17 @@ class Catalog:
         """Return the bars that open in [start_ns, end_ns), with their marks, funding, filters and brackets.
 
         symbols: None takes every symbol with bars in the window. A missing interval is put together from a finer one, from
-        complete bars only. Raises DataError for an unknown symbol, an interval that cannot be made, or an empty window.
+        complete bars only. interval "book": the order book events that happened in [start_ns, end_ns), beginning with a usable
+        book. Raises DataError for an unknown symbol, an interval that cannot be made, or an empty window.
         """
+        from replay_data.book_selection import select_books
         from replay_data.selection import select_feed
 
         for attempt in range(READ_TRIES):
             manifest = self.manifest()
             try:
+                if interval == BOOK:
+                    return select_books(self, manifest, symbols, start_ns, end_ns)
                 return select_feed(self, manifest, symbols, start_ns, end_ns, interval)
             except FileNotFoundError:
                 # An import put a newer catalog in place between the manifest and the mapping: read that one.
@@ -151,7 +183,7 @@ class Catalog:
 
 def find_files(path: Path) -> list[Path]:
     """Return the file, or all market data and table files below the folder, in order of name."""
-    wanted = SUFFIXES + JSON_SUFFIXES
+    wanted = SUFFIXES + JSON_SUFFIXES + LINE_SUFFIXES
     if path.is_file():
         return [path]
     files = sorted(file for file in path.rglob("*") if file.is_file() and file.name.lower().endswith(wanted))
@@ -170,7 +202,9 @@ class _Import:
         self.manifest = catalog.manifest()
 
     def run(self, files: Sequence[Path]) -> ImportReport:
-        groups, table_files = self.sort_out(files)
+        sources, rest = gather(files)
+        groups, table_files = self.sort_out(rest)
+        self.report.files = len(files)
         changed_tables = self.take_tables(table_files)
         tables = self.catalog.tables(self.manifest)
         changed: list[SeriesInfo] = []
@@ -182,9 +216,15 @@ class _Import:
             done += len(groups[key])
         if changed_tables:
             changed += self.prepare_again(tables, {info.key for info in changed})
-        self.progress(len(files), len(files), "manifest")
-        if changed or changed_tables:
+        if changed:
             self.manifest = self.manifest.with_series(changed)
+        changed_books = False
+        for source in sources:
+            self.progress(done, len(files), str(source))
+            changed_books |= self.take_book(source, tables)
+            done += len(source.files)
+        self.progress(len(files), len(files), "manifest")
+        if changed or changed_tables or changed_books:
             write_manifest(self.root, self.manifest)
             self.sweep()
         return self.report
@@ -203,7 +243,6 @@ class _Import:
                 groups.setdefault(identify(path), []).append(path)
             except DataError as trouble:
                 self.refuse(path, str(trouble))
-        self.report.files = len(files)
         return groups, table_files
 
     def take_tables(self, files: Sequence[Path]) -> bool:
@@ -257,6 +296,34 @@ class _Import:
         (self.report.unchanged if info == old else self.report.series).append(str(key))
         return None if info == old else info
 
+    def take_book(self, source: Source, tables: Tables) -> bool:
+        """Take in the recordings of one source; return whether anything changed."""
+        changed = False
+        try:
+            streams = source.read()
+        except DataError as trouble:
+            self.refuse(source.path, str(trouble))
+            return False
+        for stream in streams:
+            label = source.label(stream)
+            old = next((info for info in self.manifest.books if info.key == (stream.symbol, label)), None)
+            names = tuple(path.name for path in source.files)
+            try:
+                info = write_book(self.root, stream, label, tables, self.manifest, names, self.catalog.preparation)
+            except DataError as trouble:
+                if isinstance(trouble.__cause__, OSError):
+                    raise
+                self.refuse(source.path, str(trouble))
+                continue
+            self.report.faults += info.faults
+            (self.report.unchanged if info == old else self.report.series).append(str(info))
+            if info != old:
+                self.manifest = self.manifest.with_books([info])
+                self.report.events += info.rows
+                self.report.gaps += len(info.spans)
+                changed = True
+        return changed
+
     def stored(self, info: SeriesInfo) -> Series | None:
         """Return what the catalog holds of a series; a file that cannot be read is said and given up."""
         path = self.root / info.truth
@@ -288,7 +355,7 @@ class _Import:
     def sweep(self) -> None:
         """Delete files that no manifest names any more; a reader that has them mapped keeps them."""
         needed = self.manifest.files()
-        for folder in ("truth", "prepared", "tables"):
+        for folder in ("truth", "prepared", "tables", "joined"):
             for path in (self.root / folder).rglob("*"):
                 if path.is_file() and path.relative_to(self.root).as_posix() not in needed:
                     with suppress(OSError):

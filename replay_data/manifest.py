@@ -54,14 +54,62 @@ class SeriesInfo:
 
 
 @dataclass(frozen=True)
+class BookInfo:
+    """One stored recording of one symbol's book, trades and tickers: its extent, what broke in it, and the files that hold it.
+
+    label: its first second (or its day). truths: (role, file, sha256 of the content) of each table. spans: exchange times in
+    ns between which the book was unusable; ready_ns: when it was first usable, 0: never. faults: what was wrong, where.
+    """
+
+    symbol: str
+    label: str
+    market: str
+    rows: int
+    first_ns: int
+    last_ns: int
+    truths: tuple[tuple[str, str, str], ...]
+    events: str
+    bars: str
+    marks: str
+    funding: str
+    tick_size: float
+    step_size: float
+    base_ticks: int
+    span: int
+    top_ticks: int
+    trades: int
+    far_rows: int
+    shift_ns: int
+    ready_ns: int
+    spans: tuple[tuple[int, int], ...] = ()
+    chained: bool = True
+    clocked: bool = True
+    notes: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.symbol, self.label
+
+    @property
+    def files(self) -> set[str]:
+        return {self.events, self.bars, self.marks, self.funding, *(file for _role, file, _content in self.truths)} - {""}
+
+    def __str__(self) -> str:
+        return f"{self.symbol} {self.label} book"
+
+
+@dataclass(frozen=True)
 class Manifest:
-    """A catalog's series and tables; `label` is shown wherever its data is shown."""
+    """A catalog's series, books and tables; `label` is shown wherever its data is shown."""
 
     series: tuple[SeriesInfo, ...] = ()
     label: str = "imported market data"
     synthetic: bool = False
     filters: str = ""
     brackets: str = ""
+    books: tuple[BookInfo, ...] = ()
     by_key: dict[SeriesKey, SeriesInfo] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
@@ -71,9 +119,18 @@ class Manifest:
         keyed = self.by_key | {info.key: info for info in changed}
         return replace(self, series=tuple(keyed[key] for key in sorted(keyed)), by_key={})
 
+    def with_books(self, changed: Iterable[BookInfo]) -> Manifest:
+        keyed = {info.key: info for info in self.books} | {info.key: info for info in changed}
+        return replace(self, books=tuple(keyed[key] for key in sorted(keyed)), by_key={})
+
+    def books_of(self, symbol: str) -> tuple[BookInfo, ...]:
+        """Return the recordings of a symbol in order of time."""
+        return tuple(sorted((info for info in self.books if info.symbol == symbol), key=lambda info: info.first_ns))
+
     def files(self) -> set[str]:
         """Return the names of all files the catalog needs, relative to its root."""
         names = {name for info in self.series for name in (info.truth, info.prepared)}
+        names |= {name for info in self.books for name in info.files}
         return names | ({self.filters, self.brackets} - {""})
 
 
@@ -89,11 +146,21 @@ def read_manifest(root: Path) -> Manifest:
             entry["gaps"] = tuple((int(at), int(count)) for at, count in entry["gaps"])
             entry["sources"] = tuple(entry["sources"])
             series.append(SeriesInfo(**entry))
-        return Manifest(tuple(series), document["label"], document["synthetic"], document["filters"], document["brackets"])
+        books = tuple(_book(entry) for entry in document.get("books", []))
+        tables = document["filters"], document["brackets"]
+        return Manifest(tuple(series), document["label"], document["synthetic"], *tables, books)
     except FileNotFoundError:
         return Manifest()
     except (OSError, ValueError, KeyError, TypeError) as trouble:
         raise DataError(f"{path}: not a catalog manifest ({trouble!r}). Import the data again into an empty folder.") from None
+
+
+def _book(entry: dict[str, Any]) -> BookInfo:
+    for name in ("truths", "spans"):
+        entry[name] = tuple(tuple(row) for row in entry[name])
+    for name in ("notes", "faults", "sources"):
+        entry[name] = tuple(entry[name])
+    return BookInfo(**entry)
 
 
 def write_manifest(root: Path, manifest: Manifest) -> None:
@@ -105,5 +172,6 @@ def write_manifest(root: Path, manifest: Manifest) -> None:
         "filters": manifest.filters,
         "brackets": manifest.brackets,
         "series": [asdict(info) for info in manifest.series],
+        "books": [asdict(info) for info in manifest.books],
     }
     write_atomic(root / NAME, lambda stream: stream.write(json.dumps(document, indent=1).encode()))

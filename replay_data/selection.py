@@ -116,9 +116,9 @@ def _symbol_rows(
     own = Window(int(bars["open_ns"][0]), int(bars["open_ns"][-1]) + window.length_ns, window.length_ns)
     gap_at, gap_bars = _gaps(source, bars, window)
     mark_info = choose_marks(manifest, source.symbol, own)
-    marks = _inside(catalog, mark_info, own, MARK)
+    marks = inside(catalog, mark_info, own, MARK)
     fund_info = manifest.by_key.get(SeriesKey(FUNDINGS, source.symbol, ""))
-    funding = _inside(catalog, fund_info, own, FUNDING)
+    funding = inside(catalog, fund_info, own, FUNDING)
     contract = contract_for(
         source.symbol,
         source.tick_size,
@@ -156,7 +156,7 @@ def choose_marks(manifest: Manifest, symbol: str, own: Window) -> SeriesInfo | N
     return min(exact or overlapping, key=lambda info: interval_ns(info.interval), default=None)
 
 
-def _inside(catalog: Catalog, info: SeriesInfo | None, own: Window, layout: np.dtype) -> np.ndarray:
+def inside(catalog: Catalog, info: SeriesInfo | None, own: Window, layout: np.dtype) -> np.ndarray:
     """Return the rows of a series that become known from the first bar's open to the last bar's close."""
     if info is None:
         return np.zeros(0, layout)

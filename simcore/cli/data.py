@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Market data: import files into a catalog, list it, check it.", no_args_is_help=True)
 Folder = Annotated[Path, typer.Option("--data", metavar="CATALOG", help="Catalog folder.")]
-Source = Annotated[Path, typer.Argument(help="File, or folder read with everything under it: zip, csv, csv.gz, parquet.")]
+Source = Annotated[Path, typer.Argument(help="File, or folder read with everything under it: zip, csv, csv.gz, parquet, jsonl.gz.")]
 CATALOG = Path("catalog")
 
 
 @app.command("import")
 def import_files(path: Source, catalog: Folder = CATALOG, quiet: Quiet = False, as_json: AsJson = False) -> None:
-    """Import klines, mark-price klines and funding files of the public archive; exit 1 when a file was refused."""
+    """Import bars, funding, and recordings or tick files of order books; exit 1 when a file was refused or a recording has faults."""
     if not path.exists():
         raise DataError(f"{path}: no such file or folder.")
 
@@ -38,23 +38,30 @@ def import_files(path: Source, catalog: Folder = CATALOG, quiet: Quiet = False, 
             f"{catalog}: {report.files:,} files, {report.rows:,} rows in {len(report.series):,} series, {report.duplicates:,} "
             f"duplicates dropped, {report.gaps:,} gaps of {report.gap_bars:,} bars, {report.off_tick_prices:,} off-tick prices"
         )
-        say(f"next: simcore replay --data {catalog}")
+        if report.events:
+            say(f"{catalog}: {report.events:,} order book events")
+        book = " --interval book" if report.events and not report.rows else ""
+        say(f"next: simcore replay --data {catalog}{book}")
     for file, reason in report.refused:
         say(f"refused {file}: {reason}")
-    raise typer.Exit(CHECK_FAILED if report.refused else 0)
+    for fault in () if as_json else report.faults:
+        say(f"fault {fault}")
+    raise typer.Exit(CHECK_FAILED if report.refused or report.faults else 0)
 
 
 @app.command("list")
 def list_series(catalog: Folder = CATALOG, as_json: AsJson = False) -> None:
-    """List every series of a catalog with its first and last time, rows and gaps."""
-    series = open_catalog(catalog).series()
+    """List every series and order book of a catalog with its first and last time, rows and gaps."""
+    opened = open_catalog(catalog)
+    series, books = opened.series(), opened.books()
     if as_json:
-        print_json({"catalog": str(catalog), "series": [asdict(each) for each in series]})
+        print_json({"catalog": str(catalog), "series": [asdict(each) for each in series], "books": [asdict(each) for each in books]})
         return
 
     from replay_data.interval import iso
 
     rows = [[s.kind, s.symbol, s.interval, iso(s.first_ns), iso(s.last_ns), s.rows, len(s.gaps)] for s in series]
+    rows += [["book", b.symbol, b.label, iso(b.first_ns), iso(b.last_ns), b.rows, len(b.spans)] for b in books]
     print_table(f"{catalog}: {len(rows)} series", ["kind", "symbol", "interval", "first", "last", "rows", "gaps"], rows)
 
 
