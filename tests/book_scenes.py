@@ -34,7 +34,7 @@ def book_feed(symbols: Sequence[str] = ("BTCUSDT",), changes: Mapping[str, Any] 
     rows = np.zeros(len(symbols), INSTRUMENT)
     defaults = {
         "tick_size": TICK, "step_size": STEP, "unit_e8": UNIT_E8, "price_filter_ticks": 1, "lot_filter_lots": 1, "min_qty_lots": 1,
-        "max_qty_lots": 10**9, "max_market_qty_lots": 10**9, "min_notional_e8": 5 * E8, "trading": 1,
+        "max_qty_lots": 10**9, "max_market_qty_lots": 10**9, "min_notional_e8": E8, "trading": 1,
         "price_band_up_pct": 0.05, "price_band_down_pct": 0.05,
     }  # fmt: skip
     for name, value in {**defaults, **(changes or {})}.items():
@@ -105,8 +105,10 @@ class Book:
         for name, value in fields.items():
             item[name] = value
         self.inputs.append(item)
-        tables = self.journal()
-        self.run.take(tables, len(self.inputs) - 1, len(self.inputs))
+        alone = item.copy()
+        alone["index"] = 0
+        reports, views = self.reports[-1:] or [np.zeros(0, REPORT)], self.views[-1:] or [np.zeros(0, VIEW)]
+        self.run.take(Journal(alone, reports[0], self.plan.feed.filters, views[0]))
 
     def journal(self) -> Journal:
         """Return everything told so far."""

@@ -1,7 +1,8 @@
 """Exposure: everything the account holds or may come to hold, counted before an order is judged.
 
 Pending entries count in full, pending exits give no credit, and resting orders on the other side do not offset: the gate
-judges the worst that can happen.
+judges the worst that can happen. Resting quotes may fill in any order: a sleeve of `held` lots with `bids` and `asks` ends
+between held - asks and held + bids, and counts with the larger of the two sizes.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from simcore.domain.records import MAX_SYMBOLS
 from simcore.engine.account import mark_position_nb
 from simcore.engine.margin import bracket_of_nb, maintenance_nb
-from simcore.jit import kernel
+from simcore.jit import kernel, part
 
 
 @kernel
@@ -26,6 +27,7 @@ def clear_intent_nb(core, strategy, symbol, side, leg):
     intent["leg"] = leg
     intent["reduce_only"] = 0
     intent["crosses_zero"] = 0
+    intent["quote"] = 0
     intent["qty_lots"] = 0
     intent["step_lots"] = instrument["lot_filter_lots"]
     intent["min_qty_lots"] = instrument["min_qty_lots"]
@@ -42,9 +44,18 @@ def clear_intent_nb(core, strategy, symbol, side, leg):
     intent["stop_distance"] = 0.0
 
 
+@part
+def quoted_lots_nb(sleeve, side):
+    """Return the most lots a sleeve may come to hold towards `side` (negative: it stays on the other) when its quotes fill."""
+    return side * sleeve["side"] * sleeve["qty_lots"] + (sleeve["bid_lots"] if side > 0 else sleeve["ask_lots"])
+
+
 @kernel
 def gather_exposure_nb(core, strategy, symbol, side):
-    """Fill the intent's context and the account's margin figures from every sleeve, held and pending."""
+    """Fill the intent's context and the account's margin figures from every sleeve, held, pending and quoted.
+
+    A new quote is judged by its own side of its sleeve alone, beside the worst of all others: it cannot make the other side worse.
+    """
     intent = core["intent"]
     account = core["account"]
     tier = intent["tier"]
@@ -60,15 +71,23 @@ def gather_exposure_nb(core, strategy, symbol, side):
             sleeve = core["sleeve"][owner * MAX_SYMBOLS + other]
             held = sleeve["qty_lots"]
             pending = sleeve["pending_entry_lots"]
-            if held == 0 and pending == 0:
+            quoted = sleeve["bid_lots"] + sleeve["ask_lots"]
+            if held == 0 and pending == 0 and quoted == 0:
                 continue
             if held > 0:
                 held_count += 1
             else:
                 pending_count += 1
+            if quoted > 0:
+                toward = quoted_lots_nb(sleeve, side)
+                net += side * toward * value
+                held = max(0, toward)
+                if intent["quote"] == 0 or owner != strategy or other != symbol:
+                    held = max(held, quoted_lots_nb(sleeve, -side))
+            else:
+                net += sleeve["side"] * held * value
             lots = held + pending
             symbol_lots += lots
-            net += sleeve["side"] * held * value
             if pending > 0 and sleeve["wish"] == side:
                 net += side * pending * value
             if sleeve["side"] > 0:
@@ -102,7 +121,8 @@ def gather_exposure_nb(core, strategy, symbol, side):
     intent["tier_positions"] = tier_count
     intent["strategy_positions"] = strategy_count
     own = core["sleeve"][strategy * MAX_SYMBOLS + symbol]
-    intent["new_position"] = 1 if own["qty_lots"] == 0 and own["pending_entry_lots"] == 0 else 0
+    idle = own["qty_lots"] == 0 and own["pending_entry_lots"] == 0 and own["bid_lots"] == 0 and own["ask_lots"] == 0
+    intent["new_position"] = 1 if idle else 0
     account["gross"] = gross
     account["net"] = net
     account["initial_margin"] = initial
@@ -130,6 +150,13 @@ def price_intent_nb(core, qty_lots, price_ticks):
     else:
         intent["mmr"] = 0.0
     intent["leverage"] = leverage
+
+
+@part
+def losses_nb(account):
+    """Bring the day's loss, as the gate reads it, up to date."""
+    if account["day_start_nav"] > 0.0:
+        account["day_loss_pct"] = 1.0 - account["nav"] / account["day_start_nav"]
 
 
 @kernel

@@ -16,6 +16,7 @@ from numba import types
 from numba.experimental import structref
 
 from simcore.decision.pipeline import consider_nb, end_trade_nb, flatten_nb
+from simcore.decision.quoter import quote_nb
 from simcore.decision.reports import on_report_nb
 from simcore.decision.router import work_routes_nb
 from simcore.domain.records import CORE, MAX_STRATEGIES, REPORT
@@ -80,6 +81,6 @@ def no_quotes_nb(core):
 
 def core_functions(bar: tuple[Any, ...], cross: tuple[Any, ...], quoting: bool = False) -> Any:
     """Return the function table of a run; `bar` and `cross` hold MAX_STRATEGIES compiled strategies (or no-ops) each."""
-    quote = no_quotes_nb
+    quote = quote_nb if quoting else no_quotes_nb
     functions = CoreFunctions(bar, cross, on_report_nb, consider_nb, end_trade_nb, work_routes_nb, flatten_nb, quote)
     return make_core_table(*functions) if COMPILING else functions

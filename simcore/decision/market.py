@@ -9,12 +9,13 @@ On order books timeframe 0 is the book: each view of it is written there, and ba
 from __future__ import annotations
 
 from simcore.decision.outbox import log_short_nb
-from simcore.domain.enums import LedgerKind
+from simcore.domain.enums import CalledOn, LedgerKind
 from simcore.domain.records import MAX_SYMBOLS
 from simcore.jit import kernel, part
 
 NANOS_PER_HOUR = 3_600_000_000_000
 HOURS_PER_DAY = 24
+ON_TIMER, ON_BOOK, ON_TRADE = int(CalledOn.TIMER), int(CalledOn.BOOK), int(CalledOn.TRADE)
 
 
 @part
@@ -243,6 +244,15 @@ def clear_fresh_nb(core):
         for symbol in range(core["n_symbols"]):
             core["market"][frame * MAX_SYMBOLS + symbol]["fresh"] = 0
     core["fresh"] = 0
+
+
+@part
+def steps_seen_nb(core, strategy, symbol):
+    """Return how many bars, or calls on the book, a strategy has seen of a symbol: what its warm-up is counted in."""
+    entry = core["strategy"][strategy]
+    if entry["on"] >= ON_TIMER:
+        return core["sleeve"][strategy * MAX_SYMBOLS + symbol]["calls"]
+    return core["market"][entry["timeframe"] * MAX_SYMBOLS + symbol]["bars"]
 
 
 @part

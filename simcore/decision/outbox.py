@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from simcore.domain.enums import LedgerKind, RequestKind
-from simcore.domain.records import LEDGER_ROOM, MAX_QUEUE
+from simcore.domain.enums import LedgerKind, Leg, OrderType, Purpose, RequestKind, TimeInForce
+from simcore.domain.records import LEDGER_ROOM, MAX_QUEUE, N_VETOES
 from simcore.jit import part
 
 BROKEN_LEDGER_FULL = 1
@@ -53,6 +53,21 @@ def log_short_nb(core, kind, code, symbol, strategy, order_id, value, cap):
 
 
 @part
+def log_gate_vetoes_nb(core, mask):
+    """Write one ledger row for each failing limit, the first one marked."""
+    intent = core["intent"]
+    core["totals"]["gate_vetoes"] += 1
+    first = 1.0
+    for code in range(1, N_VETOES):
+        if mask >> code & 1:
+            log_nb(
+                core, LedgerKind.GATE_VETO.value, code, intent["symbol"], intent["strategy"], 0, intent["side"], intent["qty_lots"],
+                intent["price_ticks"], core["checks"][code, 0], core["checks"][code, 1], first, 0.0, 0.0, 0.0,
+            )
+            first = 0.0
+
+
+@part
 def request_order_nb(core, route_id, order_type, tif, qty_lots, price_ticks, reduce_only):
     """Queue one new order for the route and return its id. Ids step by four: id + 1 is its stop, id + 2 its target."""
     n = core["n_requests"]
@@ -89,6 +104,73 @@ def request_order_nb(core, route_id, order_type, tif, qty_lots, price_ticks, red
         0.0, 0.0, tif * 1.0, route["purpose"] * 1.0, 0.0, 0.0,
     )
     return order_id
+
+
+@part
+def request_quote_nb(core, index):
+    """Queue the order of one QUOTE row, post-only, and write its id into the row."""
+    n = core["n_requests"]
+    if n >= MAX_QUEUE:
+        core["broken"] = BROKEN_REQUESTS_FULL
+        return
+    quote = core["quote"][index]
+    order_id = core["next_order_id"]
+    core["next_order_id"] = order_id + 4
+    quote["order_id"] = order_id
+    request = core["request"][n]
+    write_quote_request_nb(core, request, quote, index)
+    request["kind"] = RequestKind.NEW
+    request["type"] = OrderType.LIMIT
+    request["tif"] = TimeInForce.GTX
+    request["reduce_only"] = quote["reduce_only"]
+    request["qty_lots"] = quote["qty_lots"]
+    request["price_ticks"] = quote["price_ticks"]
+    core["n_requests"] = n + 1
+    core["account"]["orders_in_minute"] += 1
+    core["totals"]["orders"] += 1
+    core["totals"]["quotes"] += 1
+    log_nb(
+        core, LedgerKind.REQUEST.value, OrderType.LIMIT.value, quote["symbol"], quote["strategy"], order_id, quote["side"],
+        quote["qty_lots"], quote["price_ticks"], 0.0, 0.0, TimeInForce.GTX.value * 1.0, Purpose.QUOTE.value * 1.0, quote["level"] * 1.0,
+        quote["arrival"],
+    )
+
+
+@part
+def request_quote_cancel_nb(core, index):
+    """Queue the cancel of one QUOTE row's order."""
+    n = core["n_requests"]
+    if n >= MAX_QUEUE:
+        core["broken"] = BROKEN_REQUESTS_FULL
+        return
+    quote = core["quote"][index]
+    request = core["request"][n]
+    write_quote_request_nb(core, request, quote, index)
+    request["kind"] = RequestKind.CANCEL
+    request["type"] = 0
+    request["tif"] = 0
+    request["reduce_only"] = 0
+    request["qty_lots"] = 0
+    request["price_ticks"] = 0
+    core["n_requests"] = n + 1
+    log_short_nb(core, LedgerKind.CANCEL.value, 0, quote["symbol"], quote["strategy"], quote["order_id"], 0.0, 0.0)
+
+
+@part
+def write_quote_request_nb(core, request, quote, index):
+    """Write what a quote's order and its cancel have in common."""
+    request["ts_ns"] = core["now_ns"]
+    request["order_id"] = quote["order_id"]
+    request["route"] = -1
+    request["strategy"] = quote["strategy"]
+    request["symbol"] = quote["symbol"]
+    request["side"] = quote["side"]
+    request["leg"] = Leg.BOTH
+    request["purpose"] = Purpose.QUOTE
+    request["stop_ticks"] = 0
+    request["target_ticks"] = 0
+    request["quote"] = index
+    request["expire_ns"] = 0
 
 
 @part

@@ -7,9 +7,10 @@ strategies in registry order and symbols by name. A flip is an exit first; the e
 
 from __future__ import annotations
 
-from simcore.decision.exposure import clear_intent_nb, gather_exposure_nb, mark_account_nb, price_intent_nb
-from simcore.decision.market import clear_fresh_nb
-from simcore.decision.outbox import log_nb, log_short_nb
+from simcore.decision.exposure import clear_intent_nb, gather_exposure_nb, losses_nb, mark_account_nb, price_intent_nb
+from simcore.decision.market import ON_BOOK, ON_TIMER, ON_TRADE, clear_fresh_nb, steps_seen_nb
+from simcore.decision.outbox import log_gate_vetoes_nb, log_nb, log_short_nb
+from simcore.decision.quoter import withdraw_quotes_nb
 from simcore.decision.risk_gate import check_order_nb, latch_kill_switch_nb
 from simcore.decision.router import (
     abandon_route_nb,
@@ -21,8 +22,8 @@ from simcore.decision.router import (
 )
 from simcore.decision.screener import would_emit_nb
 from simcore.decision.sizer import minimum_lots_nb, size_lots_nb, suggest_gross_usd_nb
-from simcore.domain.enums import BUY, CalledOn, LedgerKind, Leg, PositionMode, Purpose, Screen
-from simcore.domain.records import EQUITY_ROOM, MAX_SYMBOLS, N_VETOES
+from simcore.domain.enums import BUY, LedgerKind, Leg, PositionMode, Purpose, Screen
+from simcore.domain.records import EQUITY_ROOM, MAX_SYMBOLS
 from simcore.engine.margin import maintenance_nb
 from simcore.engine.money import mul_div_floor_nb
 from simcore.engine.rounding import lots_down_nb, passive_ticks_nb
@@ -32,7 +33,6 @@ NANOS_PER_DAY = 86_400_000_000_000
 NANOS_PER_MINUTE = 60_000_000_000
 BROKEN_EQUITY_FULL = 5
 HORIZON = int(Purpose.HORIZON)
-ON_TIMER, ON_BOOK, ON_TRADE = int(CalledOn.TIMER), int(CalledOn.BOOK), int(CalledOn.TRADE)
 
 
 @part
@@ -81,6 +81,8 @@ def turn_universe_nb(core):
 @kernel
 def flatten_nb(core):
     """Send every open sleeve home at market, and stop every entry that is still being worked. Nothing happens twice."""
+    if core["n_quotes"] > 0:
+        withdraw_quotes_nb(core)
     for strategy in range(core["n_strategies"]):
         for symbol in range(core["n_symbols"]):
             sleeve = core["sleeve"][strategy * MAX_SYMBOLS + symbol]
@@ -189,6 +191,8 @@ def consider_nb(core, strategy, symbol):
             signal["score"], signal["stop_distance"], signal["target_distance"], signal["urgency"], signal["horizon_s"],
         )
     sleeve["retry_ns"] = 0
+    if signal["quote_levels"] > 0:
+        return
     if sleeve["entry_route"] >= 0 and core["route"][sleeve["entry_route"]]["side"] != side:
         abandon_route_nb(core, sleeve["entry_route"])
     if sleeve["side"] != 0:
@@ -273,15 +277,6 @@ def try_entry_nb(core, strategy, symbol, side):
 
 
 @part
-def steps_seen_nb(core, strategy, symbol):
-    """Return how many bars, or calls on the book, a strategy has seen of a symbol: what its warm-up is counted in."""
-    entry = core["strategy"][strategy]
-    if entry["on"] >= ON_TIMER:
-        return core["sleeve"][strategy * MAX_SYMBOLS + symbol]["calls"]
-    return core["market"][entry["timeframe"] * MAX_SYMBOLS + symbol]["bars"]
-
-
-@part
 def size_entry_nb(core, strategy, symbol, side):
     """Size the entry and put it before the gate; True when the order may go, with its quantity in the intent."""
     index = strategy * MAX_SYMBOLS + symbol
@@ -322,13 +317,6 @@ def size_entry_nb(core, strategy, symbol, side):
         return False
     log_gate_pass_nb(core)
     return True
-
-
-@part
-def losses_nb(account):
-    """Bring the day's loss, as the gate reads it, up to date."""
-    if account["day_start_nav"] > 0.0:
-        account["day_loss_pct"] = 1.0 - account["nav"] / account["day_start_nav"]
 
 
 @part
@@ -380,21 +368,6 @@ def set_exits_nb(instrument, route, signal, side):
         route["target_distance"] = signal["target_distance"]
         target = passive_ticks_nb(-side, route["arrival"] + side * signal["target_distance"], tick, tick_step)
         route["target_ticks"] = target if target > 0 else 0
-
-
-@part
-def log_gate_vetoes_nb(core, mask):
-    """Write one ledger row for each failing limit, the first one marked."""
-    intent = core["intent"]
-    core["totals"]["gate_vetoes"] += 1
-    first = 1.0
-    for code in range(1, N_VETOES):
-        if mask >> code & 1:
-            log_nb(
-                core, LedgerKind.GATE_VETO.value, code, intent["symbol"], intent["strategy"], 0, intent["side"], intent["qty_lots"],
-                intent["price_ticks"], core["checks"][code, 0], core["checks"][code, 1], first, 0.0, 0.0, 0.0,
-            )
-            first = 0.0
 
 
 @part

@@ -10,6 +10,7 @@ import math
 
 from simcore.decision.market import utc_hour_nb
 from simcore.decision.outbox import happened_nb, log_nb, log_short_nb
+from simcore.decision.quoter import owns_quote_nb, quote_changed_nb, quote_filled_nb
 from simcore.decision.router import abandon_route_nb, route_ended_nb, route_filled_nb
 from simcore.domain.enums import LedgerKind, Purpose, Regime, RejectCode, ReportKind
 from simcore.domain.records import MAX_SYMBOLS, TRADE_ROOM
@@ -57,7 +58,9 @@ def on_order_state_nb(core, report):
         report["price_ticks"], 0.0, 0.0, 0.0, 0.0, 0.0, 0.0,
     )
     happened_nb(core, report["ts_ns"])
-    if kind != ReportKind.ACCEPTED and owns_order_nb(core, report):
+    if report["quote"] >= 0:
+        quote_changed_nb(core, report)
+    elif kind != ReportKind.ACCEPTED and owns_order_nb(core, report):
         if kind == ReportKind.EXPIRED and code == 0:
             code = RejectCode.UNFILLED.value
         route_ended_nb(core, report["route"], code)
@@ -87,13 +90,16 @@ def on_fill_nb(core, report):
     owned = owns_order_nb(core, report)
     # An order of ours is compared with the price at its decision, a stop or target with its own level.
     reference = core["route"][report["route"]]["arrival"] if owned else report["reference"]
+    quoted = owns_quote_nb(core, report)
+    if quoted:
+        reference = core["quote"][report["quote"]]["arrival"]
     log_nb(
         core, LedgerKind.FILL.value, report["purpose"], symbol, report["strategy"], report["order_id"], side, qty, price,
         fee * 1e-8, report["leaves_lots"] * 1.0, report["maker"] * 1.0, reference, realised_e8 * 1e-8, report["ambiguous"] * 1.0,
     )
     happened_nb(core, report["ts_ns"])
     if report["strategy"] >= 0:
-        sleeve_fill_nb(core, report, report["strategy"], qty, fee, reference)
+        split_fill_nb(core, report, report["strategy"], qty, fee, reference)
     else:
         done, paid = 0, 0
         for owner in range(core["n_strategies"]):
@@ -104,6 +110,8 @@ def on_fill_nb(core, report):
                 share = mul_div_trunc_nb(fee, done, qty) - paid
                 paid += share
                 sleeve_fill_nb(core, report, owner, lots, share, reference)
+    if quoted:
+        quote_filled_nb(core, report)
     if owned:
         route_filled_nb(core, report["route"], report["maker"], qty, report["leaves_lots"], value_e8, fee)
 
@@ -121,6 +129,22 @@ def count_fill_nb(core, report, value_e8):
         totals["taker_fills"] += 1
         totals["taker_usd"] += value
         totals["spread_usd"] += instrument["half_spread_bps"] * 1e-4 * report["reference"] * report["qty_lots"] * instrument["step_size"]
+
+
+@part
+def split_fill_nb(core, report, strategy, qty_lots, fee_e8, reference):
+    """Book a fill on one strategy's share of the symbol; one that turns it to the other side closes a trade and opens the next.
+
+    The fee is split by quantity, the last unit going to the opening part.
+    """
+    held = core["book"][strategy * MAX_SYMBOLS + report["symbol"]]["qty_lots"]
+    closing = abs(held) if held * report["side"] < 0 else 0
+    if 0 < closing < qty_lots:
+        share = mul_div_trunc_nb(fee_e8, closing, qty_lots)
+        sleeve_fill_nb(core, report, strategy, closing, share, reference)
+        sleeve_fill_nb(core, report, strategy, qty_lots - closing, fee_e8 - share, reference)
+    else:
+        sleeve_fill_nb(core, report, strategy, qty_lots, fee_e8, reference)
 
 
 @part
@@ -182,6 +206,9 @@ def open_sleeve_nb(core, sleeve, book, report):
         sleeve["target_ticks"] = route["target_ticks"]
         sleeve["stop_distance"] = route["stop_distance"]
         sleeve["target_distance"] = route["target_distance"]
+    elif owns_quote_nb(core, report):
+        sleeve["decision_ns"] = core["quote"][report["quote"]]["sent_ns"]
+        sleeve["arrival"] = core["quote"][report["quote"]]["arrival"]
     sleeve["hour"] = utc_hour_nb(sleeve["decision_ns"])
     sleeve["regime"] = regime_nb(core, symbol)
     sleeve["bars_held"] = 0

@@ -120,10 +120,14 @@ def open_route_nb(core, strategy, symbol, side, leg, purpose, lots, urgency):
 
 @part
 def route_leaves_nb(core, route):
-    """Return what is left to fill; an exit never asks for more than its sleeve still holds (its stop may have taken part)."""
+    """Return what is left to fill; an exit never asks for more than its sleeve still holds.
+
+    Its stop may have taken part of it, a late quote may have turned it to the other side.
+    """
     leaves = route["requested_lots"] - route["maker_lots"] - route["taker_lots"]
     if route["purpose"] != Purpose.ENTRY:
-        leaves = min(leaves, core["sleeve"][route["strategy"] * MAX_SYMBOLS + route["symbol"]]["qty_lots"])
+        sleeve = core["sleeve"][route["strategy"] * MAX_SYMBOLS + route["symbol"]]
+        leaves = min(leaves, sleeve["qty_lots"]) if sleeve["side"] != route["side"] else 0
     return leaves
 
 

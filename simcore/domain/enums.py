@@ -296,6 +296,26 @@ class RouteStage(IntEnum):
     DONE = 4
 
 
+class QuoteStage(IntEnum):
+    """Where one order of a two-sided quote stands: on its way, at the exchange, or being taken back."""
+
+    SENT = 0
+    RESTING = 1
+    CANCELLING = 2
+
+
+class QuoteState(IntEnum):
+    """Whether a strategy's quotes on a symbol stand, and if not, why. ENTRIES_HALTED lets those stand that reduce."""
+
+    WITHDRAWN = 0
+    QUOTING = 1
+    KILL_SWITCH = 2
+    BOOK_UNUSABLE = 3
+    MARKET_STALE = 4
+    ENTRIES_HALTED = 5
+    LEAVING = 6
+
+
 class RouteOutcome(IntEnum):
     """What the router finally did with a parent order."""
 

@@ -134,7 +134,7 @@ VIEW = _layout(
 # One order of a quoting strategy, or the place for one. `arrival` is the mid when it was sent, `cancel_ns` when it was last
 # taken back (0: it rests).
 QUOTE = _layout(
-    "active strategy symbol side level order_id stage price_ticks qty_lots leaves_lots sent_ns done_lots cancel_ns reduce_only",
+    "active strategy symbol side level order_id stage price_ticks qty_lots wished_lots leaves_lots sent_ns cancel_ns reduce_only",
     "arrival",
 )
 
@@ -143,13 +143,14 @@ QUOTE = _layout(
 POSITION = _layout("qty_lots cost_e8 realised_e8 fees_e8 funding_e8 anchor_lots anchor_cost_e8", "mark upnl margin")
 
 # One strategy's share of one symbol as the core believes it. `side` +1 long, -1 short, 0 flat; qty_lots >= 0. `quote_base` is the
-# first of its rows in CORE.quote (-1: none), `bid_lots` and `ask_lots` what its quotes may still fill, `calls` how often a
-# strategy that follows the book was asked.
+# first of its rows in CORE.quote (-1: none), `bid_lots` and `ask_lots` what its quotes may still fill, `quote_depth` how many
+# levels may have orders, `quote_state` a `QuoteState`, `quote_code` the last reasons a quote was refused (asks times 1000);
+# `calls` is how often a strategy that follows the book was asked.
 SLEEVE = _layout(
     "side qty_lots entry_lots entry_cost_e8 exit_lots exit_value_e8 decision_ns entry_ns exit_ns bars_held "
     "stop_ticks target_ticks horizon_ns "
     "gross_e8 fees_e8 funding_e8 maker_lots taker_lots n_fills wish wish_ns retry_ns pending_entry_lots "
-    "entry_route exit_route hour regime ambiguous barred calls quote_base bid_lots ask_lots quoting quote_code",
+    "entry_route exit_route hour regime ambiguous barred calls quote_base bid_lots ask_lots quote_depth quote_state quote_code",
     "entry_price arrival stop_distance target_distance risk_usd slippage_usd qty",
 )
 

@@ -14,7 +14,7 @@ from simcore.config import Config
 from simcore.decision.universe import resolve_universe
 from simcore.domain.enums import CalledOn, PositionMode
 from simcore.domain.errors import ConfigError
-from simcore.domain.records import CORE, MAX_STRATEGIES, MAX_SYMBOLS, MAX_TIMEFRAMES, RUN, VENUE
+from simcore.domain.records import CORE, MAX_QUOTES, MAX_STRATEGIES, MAX_SYMBOLS, MAX_TIMEFRAMES, RUN, VENUE
 from simcore.engine.fills import FillRule
 from simcore.strategy import Strategy, load_strategy
 
@@ -230,7 +230,28 @@ def build_core(plan: Plan, instruments: np.ndarray) -> tuple[np.ndarray, np.ndar
     memory, places = build_memory(plan)
     for index, use in enumerate(plan.uses):
         start_strategy(core, plan, index, use, places[index])
+    start_quoter(core, plan)
     return cores, memory
+
+
+def start_quoter(core: Any, plan: Plan) -> None:
+    """Write how quotes are kept, and give each quoting sleeve its rows: two a level and side, one of them for what is taken back."""
+    model = plan.config.settings.quoter
+    core["quoter"]["levels"] = model.max_levels
+    core["quoter"]["min_requote_ticks"] = model.min_requote_ticks
+    core["quoter"]["cancel_retry_ns"] = round(model.cancel_retry_s * NANOS)
+    core["quoter"]["resize_pct"] = model.resize_pct
+    at, rows = 0, 4 * model.max_levels
+    for index, use in enumerate(plan.uses):
+        for symbol_index, symbol in enumerate(plan.feed.symbols):
+            if use.strategy.quotes and symbol in use.trades:
+                core["sleeve"][index * MAX_SYMBOLS + symbol_index]["quote_base"] = at
+                at += rows
+    if at > MAX_QUOTES:
+        raise ConfigError(
+            f"settings.json: quoter.max_levels: {model.max_levels} levels on every quoted symbol need room for {at} orders; a run has "
+            f"{MAX_QUOTES}. Quote fewer levels or symbols."
+        )
 
 
 def start_market(core: Any, plan: Plan, index: int, instrument: Any) -> None:
