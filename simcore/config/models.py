@@ -371,7 +371,7 @@ class Param(Model):
     default: float
     min: float = -1e15
     max: float = 1e15
-    less_than: str = Field("", pattern=r"^[A-Za-z0-9_]{0,60}$", description="Another parameter that must be greater.")
+    less_than: str = Field("", description="Another parameter that must be greater.")
     unit: str = ""
 
 
