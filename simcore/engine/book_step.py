@@ -266,6 +266,8 @@ def advance_books_nb(
         end_decision_nb(core, consider, end_trade)
         for index in range(core["n_requests"]):
             request = core["request"][index]
+            # What a report between two wakes made the core ask for leaves with this wake: the exchange has been played up to it.
+            request["ts_ns"] = core["now_ns"]
             send_nb(stream, venue, request, latencies[request["symbol"]], entries)
         core["n_requests"] = 0
         run["slices"] += 1

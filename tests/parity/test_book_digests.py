@@ -20,6 +20,7 @@ from simcore.config import Config, load_config
 from simcore.domain.enums import InputKind, LedgerKind
 from simcore.engine.account import wallet_identity_nb
 from simcore.replay import Session
+from simcore.report.mids import touches_at
 from simcore.strategy import strategy
 from tests import book_streams
 
@@ -59,6 +60,12 @@ def follow(market, position, params, memory, signal):
     """Follow whoever traded more."""
     signal["side"] = 1 if market["buy_qty"] - market["sell_qty"] > params["lots"] else -1
     signal["urgency"] = 1.0
+
+
+@strategy(on="timer", every="1s", params={"turn": 0.0})
+def patient(market, position, params, memory, signal):
+    """Lean to the deeper side, as a maker first."""
+    signal["side"] = 1 if market["bid_depth"] > market["ask_depth"] else -1
 
 
 ALL = [lean, narrow, follow]
@@ -199,6 +206,20 @@ def test_nothing_is_known_before_its_answer_has_come_back() -> None:
         assert int(row["ts_ns"]) - int(row["exch_ns"]) >= 40_000_000
         if int(row["order_id"]) in sent:
             assert int(row["exch_ns"]) - sent[int(row["order_id"])] >= 15_000_000
+
+
+def test_a_taker_never_fills_better_than_the_book_of_its_own_moment() -> None:
+    # A re-quote or fallback that a report between two wakes leads to must not arrive in a past the exchange has left behind.
+    feed = book_streams.feed(8, 12 * STEPS)
+    hurried = config(patient).replace(set={"settings.router.wait_s": 0.5, "settings.router.max_requotes": 0})
+    done = Session(feed, hurried, [patient])
+    done.finish()
+    ledger = done.output.table("ledger")
+    taken = ledger[(ledger["kind"] == LedgerKind.FILL) & (ledger["x0"] == 0)]
+    touch = touches_at(feed, 0, taken["exch_ns"])
+    best = np.where(taken["side"] > 0, touch.ask, touch.bid) / book_streams.TICK_SIZE
+    assert len(taken) > 10
+    assert np.all(taken["side"] * (taken["price_ticks"] - np.rint(best)) >= 0)
 
 
 def test_changing_the_future_changes_no_decision_before_it() -> None:
