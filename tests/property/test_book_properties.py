@@ -180,21 +180,36 @@ def settled(event, levels, own_best, orders, ladder, model):
     return True
 
 
+@st.composite
+def calm_streams(draw):
+    """Return depth and trades on the bids of rungs 4 to 6 and the asks of 7 to 9, in one instant: an own order's queue moves often."""
+    side = st.integers(0, 1)
+    rows = draw(st.lists(st.tuples(side, st.booleans(), st.sampled_from([0, 0, 1, 2]), st.integers(0, 6)), max_size=40))
+    return [(bit + 2 * trade, 6 - deep if bit == 0 else 7 + deep, lots, True, 0, 0) for bit, trade, deep, lots in rows]
+
+
+calm_own = st.sampled_from([[(0, 6)], [(1, 7)], [(0, 6), (1, 7)]])
+
+
 @settings(max_examples=300)
 @given(
-    streams(),
-    st.lists(st.tuples(st.integers(0, 1), st.integers(0, SPAN - 1), st.integers(0, 4)), max_size=4),
+    st.one_of(
+        st.tuples(streams(), st.lists(st.tuples(st.integers(0, 1), st.integers(0, SPAN - 1)), max_size=4)),
+        st.tuples(calm_streams(), calm_own),
+    ),
+    st.lists(st.integers(0, 8), min_size=4, max_size=4),
     st.sampled_from([QueueModel.POWER, QueueModel.RISK_AVERSE, QueueModel.LOG]),
     st.integers(0, 60),
-    st.booleans(),
+    st.sampled_from([True, True, False]),
 )
-def test_the_loop_past_own_queues_moves_them_and_stops_before_what_the_venue_must_decide(rows, own, model, until, usable):
-    fast, slow, levels = Ladder(), Ladder(), [level_of(side, rung) for side, rung, _ahead in own]
+def test_the_loop_past_own_queues_moves_them_and_stops_before_what_the_venue_must_decide(rows_and_own, ahead, model, until, usable):
+    rows, own = rows_and_own
+    fast, slow, levels = Ladder(), Ladder(), [level_of(side, rung) for side, rung in own]
     tables = np.zeros((2, 6), ORDER)
-    for order, twin, (_side, _rung, ahead) in zip(tables[0, 1:], tables[1], own, strict=False):
+    for order, twin, lots in zip(tables[0, 1 : len(own) + 1], tables[1], ahead, strict=False):
         order["leaves_lots"] = twin["leaves_lots"] = 1
-        join_queue(order, ahead)
-        join_queue(twin, ahead)
+        join_queue(order, lots)
+        join_queue(twin, lots)
     fast.books["ok"] = slow.books["ok"] = usable
     resting = np.zeros_like(fast.lots, np.int8)
     np.add.at(resting, np.array(levels, np.int64) + OFFSET, 1)
