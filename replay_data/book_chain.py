@@ -36,8 +36,10 @@ from simcore.domain.errors import DataError
 from simcore.jit import kernel
 
 BY_PREVIOUS, BY_NEXT, WITHOUT_IDS = range(3)
-APPLIED, SNAPSHOT, BEFORE, REPEATED, BROKEN, WAITING, CROSSED, OFF_GRID = range(8)
-GAPS = (BROKEN, CROSSED, OFF_GRID)
+APPLIED, SNAPSHOT, BEFORE, REPEATED, BROKEN, WAITING, CROSSED, OFF_GRID, SAID = range(9)
+GAPS = (BROKEN, CROSSED, OFF_GRID, SAID)
+# What `snapshot` may say of a message: a change, a whole book, or that the recorder itself saw the stream break.
+BREAK = 2
 
 Ints = npt.NDArray[np.int64]
 
@@ -54,6 +56,10 @@ def judge_nb(snapshot, first_id, final_id, prev_id, begin, side, ticks, lots, ru
     last = np.int64(-1)
     for m in range(snapshot.size):
         whole = snapshot[m] == 1
+        if snapshot[m] == BREAK:
+            verdict[m] = SAID if state else WAITING if known else BEFORE
+            state = 0
+            continue
         if not whole:
             if state == 0:
                 verdict[m] = WAITING if known else BEFORE
@@ -175,7 +181,7 @@ def _ordered(depth: Table, stream: Stream, faults: Faults) -> Table:
     if not stream.chained:
         order = np.lexsort((np.arange(rows_of(depth)), depth["ts_local"] if stream.clocked else depth["ts_exch"]))
     else:
-        order = np.lexsort((np.arange(rows_of(depth)), 1 - depth["snapshot"], depth["final_id"]))
+        order = np.lexsort((np.arange(rows_of(depth)), depth["snapshot"] != 1, depth["final_id"]))
     changes = order[depth["snapshot"][order] == 0]
     late = np.flatnonzero(np.diff(changes) < 0)
     if late.size:
@@ -208,6 +214,8 @@ def _complain(depth: Table, verdict: npt.NDArray[np.int8], ticks: Ints, stream: 
             what = f"the chain breaks: this change (U {int(depth['first_id'][m])}, pu {int(depth['prev_id'][m])}) does not follow {before}"
         elif verdict[m] == CROSSED:
             what = f"the book is crossed after this message (u {int(final[m])})"
+        elif verdict[m] == SAID:
+            what = "the recorder lost the stream here"
         else:
             level = int(depth["begin"][m]) + int(np.flatnonzero(ticks[depth["begin"][m] : depth["begin"][m + 1]] < 0)[0])
             price, qty = depth["level_price"][level], depth["level_qty"][level]
@@ -219,7 +227,7 @@ def _complain(depth: Table, verdict: npt.NDArray[np.int8], ticks: Ints, stream: 
     waiting = int(np.count_nonzero(verdict == WAITING))
     if waiting:
         stream.notes.append(f"{stream.symbol}: {waiting} depth messages after a gap wait for a snapshot")
-    if not depth["snapshot"].any():
+    if not np.any(depth["snapshot"] == 1):
         faults.say("", "no snapshot: the book is never known whole and never usable")
 
 
@@ -230,7 +238,7 @@ def emit_nb(verdict, ts_exch, ts_local, begin, side, out_exch, out_local, out_ki
     latest = np.int64(-(1 << 62))
     for m in range(verdict.size):
         v = verdict[m]
-        gap = v in (BROKEN, CROSSED, OFF_GRID)
+        gap = v in (BROKEN, CROSSED, OFF_GRID, SAID)
         if not (v in (APPLIED, SNAPSHOT) or gap):
             continue
         latest = max(latest, ts_exch[m])

@@ -9,6 +9,7 @@ from pathlib import Path
 from replay_data.book_store import book_label
 from replay_data.recording import LINES, read_lines, read_recording, recording_files
 from replay_data.stream import Stream
+from replay_data.tape import SUFFIX, read_tape
 from replay_data.ticks import claim, read_ticks
 
 BESIDE = ("depth.parquet", "snapshot.json.gz", "bookTicker.parquet")
@@ -17,7 +18,7 @@ BESIDE_ENDS = ("-trades.csv.gz", "-bookTicker.csv.gz", "-markPrice1s.csv.gz", "-
 
 @dataclass(frozen=True)
 class Source:
-    """Files that are read together: a recording's folder, a file of lines, or the tick files of one symbol and day."""
+    """Files that are read together: a recording's folder, a file of lines, a tape, or the tick files of one symbol and day."""
 
     path: Path
     files: tuple[Path, ...]
@@ -38,7 +39,7 @@ class Source:
             return [read_ticks(self.symbol, by_kind)]
         if self.path.is_dir():
             return read_recording(self.path, self.files)
-        return read_lines(self.path)
+        return [read_tape(self.path).stream()] if self.path.name.endswith(SUFFIX) else read_lines(self.path)
 
     def label(self, stream: Stream) -> str:
         return book_label(stream, self.day)
@@ -54,7 +55,7 @@ def gather(files: Sequence[Path]) -> tuple[list[Source], list[Path]]:
     for path in files:
         if path.parent in folders and (path.name in (*LINES, *BESIDE) or path.name.endswith(BESIDE_ENDS)):
             beside.setdefault(path.parent, []).append(path)
-        elif path.name.endswith((".jsonl", ".jsonl.gz")):
+        elif path.name.endswith((".jsonl", ".jsonl.gz", SUFFIX)):
             single.append(Source(path, (path,)))
         elif (told := claim(path)) is not None:
             ticks.setdefault((told[0], told[1]), []).append(path)

@@ -42,7 +42,7 @@ from replay_data.unpack import read_bytes
 from simcore.domain.errors import DataError
 
 JSON_SUFFIXES = (".json", ".json.gz")
-LINE_SUFFIXES = (".jsonl", ".jsonl.gz")
+LINE_SUFFIXES = (".jsonl", ".jsonl.gz", ".tape")
 BOOK = "book"
 TABLE_MARK = b"observed_tick"
 READ_TRIES = 3

@@ -1,8 +1,9 @@
 """Streams: what one source recorded of one symbol's market, as columns, before any book is built from it.
 
 A stream holds up to five tables, each a dict of equally long columns (times in ns, -1: not known):
-depth       snapshot (1: a whole book), ts_exch, ts_local, first_id, final_id, prev_id, place, and `begin`: where each
-            message's levels begin in level_side (+1 bid, -1 ask), level_price, level_qty (one more entry than messages)
+depth       snapshot (1: a whole book, 2: the recorder lost the stream), ts_exch, ts_local, first_id, final_id, prev_id,
+            place, and `begin`: where each message's levels begin in level_side (+1 bid, -1 ask), level_price,
+            level_qty (one more entry than messages)
 trades      ts_exch, ts_local, id, side (+1: a buyer took), price, qty, place
 bookTicker  ts_exch, ts_local, id, bid, bid_qty, ask, ask_qty, place
 markPrice   ts_exch, ts_local, mark, index, rate, next_ns, place

@@ -267,7 +267,7 @@ def test_nothing_to_import(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         Catalog(tmp_path / "catalog").import_path(tmp_path / "nowhere")
     assert str(caught.value) == (
-        f"{tmp_path / 'nowhere'}: nothing to import. Expected .csv.gz, .csv, .zip, .parquet, .json, .json.gz, .jsonl, .jsonl.gz files, "
+        f"{tmp_path / 'nowhere'}: nothing to import. Expected .csv.gz, .csv, .zip, .parquet, .json, .json.gz, .jsonl, .jsonl.gz, .tape files, "
         f"or a folder of them."
     )
 

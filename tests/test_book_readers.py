@@ -511,6 +511,27 @@ def test_a_damaged_tick_file_is_refused_with_its_row(tmp_path, name):
     assert str(path) in reason
 
 
+def test_the_command_line_imports_lists_and_checks_books(tmp_path):
+    from typer.testing import CliRunner
+
+    from simcore.cli import app
+
+    write_lines(tmp_path / "source", broken(Market(), lost_message))
+    catalog = str(tmp_path / "catalog")
+
+    def run(*words: str) -> tuple[int, str]:
+        result = CliRunner().invoke(app, ["data", *words, "--data", catalog])
+        return result.exit_code, result.output
+
+    code, said = run("import", str(tmp_path / "source"))
+    assert code == 1 and re.search(r"fault .*raw.jsonl.gz: row \d+: the chain breaks", " ".join(said.split()))
+    assert "--interval book" in said
+    code, said = run("list")
+    assert code == 0 and "20231114T221400Z" in said
+    code, said = run("check", "--books")
+    assert code == 0 and re.search(r"(\d+) of \1 books equal the recorded book ticker", said)
+
+
 def test_names_tell_symbol_day_and_source():
     cases = {
         "BTCUSDT-trades-2024-08-08.zip": ("BTCUSDT", "2024-08-08", "trades"),

@@ -14,10 +14,12 @@ from simcore.domain.errors import DataError
 
 if TYPE_CHECKING:
     from replay_data.catalog import Catalog
+    from replay_data.verify import Verdict
 
 app = typer.Typer(help="Market data: import files into a catalog, list it, check it.", no_args_is_help=True)
 Folder = Annotated[Path, typer.Option("--data", metavar="CATALOG", help="Catalog folder.")]
 Source = Annotated[Path, typer.Argument(help="File, or folder read with everything under it: zip, csv, csv.gz, parquet, jsonl.gz.")]
+Books = Annotated[bool, typer.Option("--books", help="Also hold every order book against its recorded book ticker.")]
 CATALOG = Path("catalog")
 
 
@@ -66,16 +68,30 @@ def list_series(catalog: Folder = CATALOG, as_json: AsJson = False) -> None:
 
 
 @app.command("check")
-def check(catalog: Folder = CATALOG, as_json: AsJson = False) -> None:
+def check(catalog: Folder = CATALOG, books: Books = False, as_json: AsJson = False) -> None:
     """Read every file again and compare its hash; exit 1 when something is wrong."""
-    problems = open_catalog(catalog).check()
+    opened = open_catalog(catalog)
+    problems = opened.check()
+    verdicts = verify_books(opened) if books else []
     if as_json:
-        print_json({"catalog": str(catalog), "problems": [asdict(each) for each in problems]})
+        told = [asdict(each) for each in problems]
+        print_json({"catalog": str(catalog), "problems": told, "books": [asdict(each) for each in verdicts]})
     else:
         for problem in problems:
             print(f"{problem.where}: {problem.what}")
+        for verdict in verdicts:
+            say(f"{verdict.symbol} {verdict.label}: {verdict.equal:,} of {verdict.compared:,} books equal the recorded book ticker")
+            for wrong in verdict.wrong:
+                print(f"{verdict.symbol} {verdict.label}: {wrong}")
         say(f"{catalog}: {len(problems)} problems" if problems else f"{catalog}: every file is what it was when written")
-    raise typer.Exit(CHECK_FAILED if problems else 0)
+    raise typer.Exit(CHECK_FAILED if problems or not all(verdict.fine for verdict in verdicts) else 0)
+
+
+def verify_books(catalog: Catalog) -> list[Verdict]:
+    """Return the verdict on every stored recording of an order book."""
+    from replay_data.verify import verify_recording
+
+    return [verify_recording(catalog, info) for info in catalog.books()]
 
 
 def open_catalog(folder: Path) -> Catalog:
