@@ -140,6 +140,7 @@ def test_a_break_is_named_with_its_place_and_the_book_is_unusable_from_there(tmp
     assert any("1 faults in the recordings" in caveat for caveat in feed.caveats)
 
 
+@pytest.mark.jitless
 def test_after_a_gap_the_next_snapshot_makes_the_book_usable_again(tmp_path):
     market = Market(steps=100)
     market.now += 50
@@ -223,6 +224,7 @@ def test_trades_of_the_insurance_fund_are_left_out(tmp_path):
     assert any("1 trades of the insurance fund left out" in caveat for caveat in feed.caveats)
 
 
+@pytest.mark.jitless
 def test_a_window_begins_with_the_book_as_it_was(tmp_path):
     market = Market(steps=300)
     catalog, _report, _path = market_catalog(tmp_path, text_of(market.lines))
@@ -246,6 +248,7 @@ def test_a_window_begins_with_the_book_as_it_was(tmp_path):
         catalog.feed(["BTCUSD"], interval="book")
 
 
+@pytest.mark.jitless
 def test_recordings_of_one_symbol_are_joined_with_a_gap_between_them(tmp_path):
     first, second = Market(steps=80), Market(seed=5, steps=80)
     for at, (local, message) in enumerate(second.lines):
@@ -360,6 +363,7 @@ def test_tardis_files_become_the_same_book(tmp_path):
     assert mine["qty_lots"].tolist() == usable["qty_lots"].tolist() and mine["kind"].tolist() == usable["kind"].tolist()
 
 
+@pytest.mark.jitless
 def test_repeated_books_become_a_snapshot_and_its_changes(tmp_path):
     market = Market(seed=4, steps=1)
     header = "exchange,symbol,timestamp,local_timestamp," + ",".join(
