@@ -36,6 +36,7 @@ def replay(
     cash: float | None = None,
     seed: int = 0,
     interpreted: bool = False,
+    policies: str | Path | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -49,6 +50,7 @@ def replay(
     config: a folder of JSON files or a loaded config; without it, the packaged one. params: `{"ema_cross.fast": 10}`, or
     `{"fast": 10}` when exactly one strategy is named, or any key of a config file, `{"settings.bar_model.fill_rule": "touch"}`.
     cash: start balance in quote units. interpreted: run strategies as plain Python (breakpoints, any library).
+    policies: folder of a run that learned: replay under its history of policies, each as it stood then, instead of learning.
     out: folder for the run's files; without it, nothing is written. progress: called with (done, total, word).
 
     A feed of one's own may hold symbols that pairs_universe.json does not list: they trade in its default tier.
@@ -74,7 +76,7 @@ def replay(
     from simcore.report.run import Run
 
     recording = run_replay(
-        feed, settings, strategies=objects or None, seed=seed, interpreted=interpreted, journal=None, progress=progress
+        feed, settings, strategies=objects or None, seed=seed, interpreted=interpreted, policies=policies, progress=progress
     )
     run = Run(recording)
     if out is not None:

@@ -238,7 +238,7 @@ def test_trap_every_counter_counts_and_every_kind_of_row_is_written_by_somebody(
     for name in TOTALS.names or ():
         assert any(scene.totals[name] != 0 for scene in scenes), name
     written = {int(kind) for scene in scenes for kind in scene.recording.ledger["kind"]}
-    # POLICY belongs to the learning layer, which does not exist yet.
+    # POLICY is written by learning, which is off here: tests/test_policy_refresh.py.
     assert {kind for kind in LedgerKind if kind not in written} == {LedgerKind.POLICY}
     outcomes = {name for scene in scenes for name in scene.outcomes()}
     assert {"maker", "taker", "gave_up", "canceled"} <= outcomes

@@ -29,6 +29,7 @@ Assignments = Annotated[
 Cash = Annotated[float | None, typer.Option(help="Start balance in quote units.")]
 Seed = Annotated[int, typer.Option(help="Seed of whatever is drawn.")]
 Interpreted = Annotated[bool, typer.Option("--interpreted", help="Strategies as plain Python: breakpoints, any library.")]
+Policies = Annotated[Path | None, typer.Option(metavar="DIR", help="Run folder whose learned policies hold, each as it stood then.")]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Run folder; without it, runs/<time>-<digest>.")]
 
 
@@ -44,6 +45,7 @@ def replay(
     cash: Cash = None,
     seed: Seed = 0,
     interpreted: Interpreted = False,
+    policies: Policies = None,
     out: Out = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -65,6 +67,7 @@ def replay(
             cash=cash,
             seed=seed,
             interpreted=interpreted,
+            policies=policies,
             progress=progress,
         )
     folder = out if out is not None else default_folder(run)

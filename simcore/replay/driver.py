@@ -24,9 +24,11 @@ from simcore.engine.schedule import NEVER
 from simcore.engine.step import MAX_ROUNDS
 from simcore.engine.takeover import check_margin_nb
 from simcore.engine.venue import deposit_nb, on_request_nb, see_bar_nb, see_mark_nb, settle_funding_nb
+from simcore.learning.snapshots import PolicyHistory
 from simcore.ledger import Collector
-from simcore.replay.journal import Journal
+from simcore.replay.journal import Decrees, Journal
 from simcore.replay.plan import build_core, build_instruments, build_venue, make_plan
+from simcore.replay.refresher import Refresher, make_refresher
 from simcore.replay.session import E8, speak, strategy_functions
 from simcore.strategy import Strategy
 
@@ -59,7 +61,14 @@ class Driver:
     feed, config, strategies, interpreted: as in `Session`. Raises what `Session` raises.
     """
 
-    def __init__(self, feed: Feed, config: Config, strategies: list[Strategy] | None = None, interpreted: bool = False) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        config: Config,
+        strategies: list[Strategy] | None = None,
+        interpreted: bool = False,
+        history: PolicyHistory | None = None,
+    ) -> None:
         self.feed = feed
         self.interpreted = interpreted
         self.plan = make_plan(feed, config, strategies)
@@ -71,6 +80,8 @@ class Driver:
         self.functions = strategy_functions(self.plan, compiled=not interpreted)
         self._inputs: list[np.ndarray] = []
         self._reports: list[np.ndarray] = []
+        self._decrees = Decrees()
+        self.refresher = make_refresher(self.plan, self.core, instruments, history)
         self._cursors = {stream: self._cursors_of(stream) for stream in STREAMS}
         deposit_nb(self.venue, round(config.cash * E8), feed.start_ns)
 
@@ -99,6 +110,8 @@ class Driver:
         now_ns = self.next_ns
         if now_ns is None:
             return False
+        while self.refresher is not None and self.refresher.next_ns <= now_ns:
+            self._refresh(self.refresher)
         self.core["now_ns"] = self.venue["now_ns"] = now_ns
         self._close_bars(now_ns)
         self._reveal_marks(now_ns)
@@ -110,6 +123,13 @@ class Driver:
         self._send_requests(now_ns)
         self._check(now_ns)
         return True
+
+    def _refresh(self, refresher: Refresher) -> None:
+        """Let the tick that is due put its policies into force."""
+        decree = refresher.tick(self.core, self.feed)
+        if decree is not None:
+            decree.enforce(self.core)
+            self._inputs.append(self._decrees.add(decree))
 
     def _close_bars(self, now_ns: int) -> None:
         """Match the orders of each symbol whose bar closes now, then show the bar to venue and core."""
@@ -189,6 +209,8 @@ class Driver:
         for owner, record in (("core", self.core), ("venue", self.venue)):
             if record["broken"]:
                 raise InvariantError(f"the {owner} broke (code {int(record['broken'])}) at {now_ns} ns.")
+        if self.refresher is not None:
+            self.refresher.note(self.core)
         self.output.collect(self.core)
 
     # ------------------------------------------------------------ the whole
@@ -205,4 +227,5 @@ class Driver:
     def journal(self) -> Journal:
         """Return the input stream so far."""
         inputs, reports = [*self._inputs, np.zeros(0, INPUT)], [*self._reports, np.zeros(0, REPORT)]
-        return Journal(np.concatenate(inputs), np.concatenate(reports), self.feed.filters)
+        tables = np.concatenate(inputs), np.concatenate(reports), self.feed.filters, np.zeros(0, VIEW)
+        return Journal(*tables, *self._decrees.tables())

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
 
+from simcore.domain.enums import InputKind
 from simcore.domain.errors import DataError, InvariantError
-from simcore.domain.records import FILTER, INPUT, REPORT, VIEW
+from simcore.domain.records import FILTER, INPUT, LIMITS, POLICY, REPORT, VIEW
+from simcore.replay.refresher import Decree
 
 if TYPE_CHECKING:
     from simcore.replay.plan import Plan
 
 ROOM = 1 << 16
-TABLES = {"inputs": INPUT, "reports": REPORT, "filters": FILTER, "views": VIEW}
+TABLES = {"inputs": INPUT, "reports": REPORT, "filters": FILTER, "views": VIEW, "policies": POLICY, "limits": LIMITS}
+OPTIONAL = ("views", "policies", "limits")
 
 
 class JournalTables:
@@ -32,6 +36,12 @@ class JournalTables:
         self._inputs: list[np.ndarray] = []
         self._reports: list[np.ndarray] = []
         self._views: list[np.ndarray] = []
+        self._decrees = Decrees()
+
+    def note_decree(self, decree: Decree) -> None:
+        """Note policies that came into force, after everything else that was collected."""
+        if self.on:
+            self._inputs.append(self._decrees.add(decree))
 
     def collect(self, run: Any, stream: Any = None) -> None:
         """Take what was noted since the last call; `stream` is the record of a replay on books, which counts its views."""
@@ -56,13 +66,42 @@ class JournalTables:
         twin.reports[:] = self.reports
         twin.views[:] = self.views
         twin._inputs, twin._reports, twin._views = list(self._inputs), list(self._reports), list(self._views)
+        twin._decrees = self._decrees.copy()
         return twin
 
     def journal(self, filters: np.ndarray) -> Journal:
         """Return everything collected so far as a journal."""
         inputs = np.concatenate([*self._inputs, np.zeros(0, INPUT)])
         reports = np.concatenate([*self._reports, np.zeros(0, REPORT)])
-        return Journal(inputs, reports, filters, np.concatenate([*self._views, np.zeros(0, VIEW)]))
+        return Journal(inputs, reports, filters, np.concatenate([*self._views, np.zeros(0, VIEW)]), *self._decrees.tables())
+
+
+class Decrees:
+    """The policies a run has put into force, as tables that its inputs point into."""
+
+    def __init__(self) -> None:
+        self._policies: list[np.ndarray] = []
+        self._limits: list[np.ndarray] = []
+
+    def add(self, decree: Decree) -> np.ndarray:
+        """Keep what came into force and return its INPUT row: index and a are the first rows in the two tables."""
+        row = np.zeros(1, INPUT)
+        row["kind"], row["ts_ns"], row["symbol"] = InputKind.POLICY, decree.ts_ns, -1
+        row["index"] = sum(map(len, self._policies))
+        row["a"] = sum(map(len, self._limits))
+        self._policies.append(decree.policies)
+        self._limits.append(decree.limits.ravel())
+        return row
+
+    def tables(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return all POLICY and all LIMITS rows."""
+        return np.concatenate([*self._policies, np.zeros(0, POLICY)]), np.concatenate([*self._limits, np.zeros(0, LIMITS)])
+
+    def copy(self) -> Decrees:
+        """Return an independent copy."""
+        twin = Decrees()
+        twin._policies, twin._limits = list(self._policies), list(self._limits)
+        return twin
 
 
 @dataclass(frozen=True)
@@ -73,6 +112,19 @@ class Journal:
     reports: np.ndarray
     filters: np.ndarray
     views: np.ndarray = field(default_factory=lambda: np.zeros(0, VIEW))
+    policies: np.ndarray = field(default_factory=lambda: np.zeros(0, POLICY))
+    limits: np.ndarray = field(default_factory=lambda: np.zeros(0, LIMITS))
+
+    def decree(self, item: Any, symbols: int, strategies: int) -> Decree:
+        """Return what an input of kind POLICY put into force, in a run of so many symbols and strategies."""
+        first, below = int(item["index"]), int(item["a"])
+        limits = self.limits[below : below + strategies * symbols].reshape(strategies, symbols)
+        return Decree(int(item["ts_ns"]), self.policies[first : first + symbols], limits)
+
+    @cached_property
+    def decrees_at(self) -> np.ndarray:
+        """The places of the inputs of kind POLICY, ascending."""
+        return np.flatnonzero(self.inputs["kind"] == InputKind.POLICY)
 
     def save(self, path: str | Path) -> None:
         """Write the journal as one .npz file, whole or not at all."""
@@ -88,11 +140,11 @@ class Journal:
     def load(cls, path: str | Path) -> Journal:
         """Read a journal back. Raises DataError when the file is no journal, or one of another version.
 
-        A journal without views is one of bars.
+        A journal without views is one of bars, one without policies has learned nothing.
         """
         try:
             with np.load(path) as tables:
-                read = {name: tables[name] for name in TABLES if name != "views" or name in tables}
+                read = {name: tables[name] for name in TABLES if name not in OPTIONAL or name in tables}
         except FileNotFoundError:
             raise DataError(f"{path}: no such file. Record a journal with run_replay(..., journal=PATH).") from None
         except (OSError, EOFError, ValueError, KeyError, BadZipFile):
@@ -148,7 +200,6 @@ class CoreRun:
     def take_some(self, journal: Journal, first: int, last: int) -> int:
         """Take inputs until the outbox has something in it; return how many were taken."""
         from simcore.decision.stream import begin_nb, end_nb, take_inputs_nb
-        from simcore.domain.enums import InputKind
 
         item = journal.inputs[first]
         if self.interpreted and item["kind"] == InputKind.DECIDE:
@@ -158,6 +209,12 @@ class CoreRun:
             speak(self.plan, self.core, self.memory)
             end_nb(self.cores, self.functions)
             return 1
+        if item["kind"] == InputKind.POLICY:
+            journal.decree(item, int(self.core["n_symbols"]), int(self.core["n_strategies"])).enforce(self.core)
+            return 1
+        decrees = journal.decrees_at
+        ahead = int(np.searchsorted(decrees, first))
+        last = min(last, int(decrees[ahead])) if ahead < len(decrees) else last
         last = first + 1 if self.interpreted else last
         tables = (journal.inputs, first, last, journal.reports, journal.views, journal.filters)
         return int(take_inputs_nb(self.cores, *tables, self.memory, self.functions))

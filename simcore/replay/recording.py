@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from replay_data.feed import Feed
+from simcore.learning.refresh import Policies
 
 
 class Rows:
@@ -36,7 +37,7 @@ class Recording:
 
     equity: samples, the first at the run's first decision, the last at its last. totals, account: the core's counters and
     books; venue_account: the exchange's own books, which must agree. digest: sha256 over ledger, trades and routes.
-    speed: load_s, compile_s, replay_s, events_per_s.
+    speed: load_s, compile_s, replay_s, events_per_s. policies: what the run learned, in order; empty with learning switched off.
     """
 
     feed: Feed
@@ -58,3 +59,4 @@ class Recording:
     digest: str
     speed: dict[str, float]
     caveats: tuple[str, ...]
+    policies: tuple[Policies, ...] = ()

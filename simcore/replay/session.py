@@ -24,10 +24,12 @@ from simcore.engine.joints import venue_functions
 from simcore.engine.schedule import NEVER, next_slice_nb, open_schedule_nb
 from simcore.engine.step import PHASE_STRATEGIES, Stop, advance_nb
 from simcore.engine.venue import deposit_nb
+from simcore.learning.snapshots import PolicyHistory
 from simcore.ledger import Collector
 from simcore.replay.books import Books
 from simcore.replay.journal import JournalTables
 from simcore.replay.plan import Plan, build_core, build_instruments, build_run, build_venue, make_plan
+from simcore.replay.refresher import Refresher, make_refresher
 from simcore.strategy import Strategy, noop_bar, noop_cross
 
 FOREVER = NEVER - 1
@@ -59,6 +61,7 @@ class Session:
         *,
         interpreted: bool = False,
         journal: bool = False,
+        history: PolicyHistory | None = None,
     ) -> None:
         self.plan: Plan = make_plan(feed, config, strategies)
         self.feed = feed
@@ -76,6 +79,7 @@ class Session:
         deposit_nb(self.venues[0], round(config.cash * E8), feed.start_ns)
         self.books = Books(self.plan) if feed.kind == "book" else None
         self.functions = strategy_functions(self.plan, compiled=not interpreted)
+        self.refresher: Refresher | None = make_refresher(self.plan, self.core, instruments, history)
 
     # ------------------------------------------------------------ state
 
@@ -108,6 +112,7 @@ class Session:
         twin.books = self.books.copy() if self.books is not None else None
         twin.output = self.output.copy()
         twin.journal = self.journal.copy()
+        twin.refresher = None if self.refresher is None else self.refresher.copy()
         return twin
 
     # ------------------------------------------------------------ moving on
@@ -120,13 +125,16 @@ class Session:
         before = int(self.run["slices"])
         while True:
             begun = int(self.run["phase"] == PHASE_STRATEGIES)
-            stop = self._advance(until_ns, max_slices - (int(self.run["slices"]) - before) - begun)
+            tick_ns = NEVER if self.refresher is None else self.refresher.next_ns
+            stop = self._advance(min(until_ns, tick_ns - 1), max_slices - (int(self.run["slices"]) - before) - begun)
             if stop == Stop.WAKE:
                 speak(self.plan, self.core, self.memory)
             elif stop == Stop.EMPTY_OUTBOX:
                 self.collect()
             elif stop == Stop.BROKEN:
                 self._broken()
+            elif self.refresher is not None and tick_ns <= until_ns and int(self.run["slices"]) - before < max_slices:
+                self._refresh(self.refresher)
             else:
                 return int(self.run["slices"]) - before
 
@@ -153,8 +161,18 @@ class Session:
                 f"a strategy stopped at {iso(int(self.core['now_ns']))}: {error}. Run with --interpreted to see its line."
             ) from error
 
+    def _refresh(self, refresher: Refresher) -> None:
+        """Let the tick that is due put its policies into force, and note them in the journal."""
+        self.collect()
+        decree = refresher.tick(self.core, self.feed)
+        if decree is not None:
+            decree.enforce(self.core)
+            self.journal.note_decree(decree)
+
     def collect(self) -> None:
         """Move what the run has written out of its tables."""
+        if self.refresher is not None:
+            self.refresher.note(self.core)
         self.output.collect(self.core)
         self.journal.collect(self.run, None if self.books is None else self.books.stream)
 

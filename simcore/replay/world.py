@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from replay_data.feed import Feed
 from replay_data.interval import interval_name
 from simcore.config import Config
 from simcore.decision.pipeline import sample_equity_nb
+from simcore.learning.snapshots import PolicyHistory
 from simcore.replay.recording import Recording
 from simcore.replay.session import Session
 from simcore.strategy import Strategy
@@ -31,18 +33,20 @@ def run_replay(
     seed: int = 0,
     interpreted: bool = False,
     journal: str | None = None,
+    policies: str | Path | PolicyHistory | None = None,
     progress: Progress | None = None,
 ) -> Recording:
     """Replay a feed through the whole pipeline and return the recording.
 
     strategies: decorated objects that stand for the registered strategies of their names. seed: kept with the recording;
-    nothing is drawn on bars. journal: path of an .npz file that receives the run's input stream. progress: called with
-    (done, total, word), in bars.
+    nothing is drawn on bars. journal: path of an .npz file that receives the run's input stream. policies: a history
+    of policies, or its folder, to replay under instead of learning. progress: called with (done, total, word), in bars.
 
     Raises ConfigError, DataError, StrategyError, InvariantError.
     """
     started = time.perf_counter()
-    session = Session(feed, config, strategies, interpreted=interpreted, journal=journal is not None)
+    history = PolicyHistory.load(policies) if isinstance(policies, (str, Path)) else policies
+    session = Session(feed, config, strategies, interpreted=interpreted, journal=journal is not None, history=history)
     loaded = time.perf_counter()
     session.advance(max_slices=0)
     compiled = time.perf_counter()
@@ -106,6 +110,7 @@ def record(session: Session, config: Config, seed: int, totals: Any, speed: dict
         digest=output.digest(),
         speed=speed,
         caveats=tuple(dict.fromkeys(plan.caveats)),
+        policies=() if session.refresher is None else tuple(session.refresher.snapshots),
     )
 
 

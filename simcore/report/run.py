@@ -23,6 +23,7 @@ from simcore.report.words import figure
 if TYPE_CHECKING:
     import pandas as pd
 
+    from simcore.learning.refresh import Policies
     from simcore.replay import Recording
 
 HEADLINE = (
@@ -134,6 +135,8 @@ class Run:
     def save(self, folder: str | Path) -> dict[str, str]:
         """Write ledger, orders, fills, trades, vetoes, equity, routes (Parquet), summary.json and report.html; return the paths.
 
+        A run that learned writes its policies, too: v6_policies.json and v6_policies.history.jsonl.
+
         Each file appears whole or not at all: it is written beside its place, synced, and renamed.
         """
         from concurrent.futures import ThreadPoolExecutor
@@ -154,6 +157,8 @@ class Run:
                 jobs[name] = writer.submit(write_whole, folder / f"{name}.parquet", write)
             report = self.report(folder / "report.html")
             files = {name: job.result() for name, job in jobs.items()}
+        if self.recording.policies:
+            files |= save_policies(self.recording.policies, folder)
         self.files = {**files, "report": str(report), "summary": str(folder / "summary.json")}
         text = json.dumps(self.summary(), indent=1, allow_nan=False, ensure_ascii=False)
         write_whole(folder / "summary.json", lambda out: out.write(text.encode()))
@@ -190,6 +195,14 @@ class Run:
 
     def _repr_html_(self) -> str:
         return tearsheet.notebook_card(self.recording, self.metrics, HEADLINE)
+
+
+def save_policies(policies: tuple[Policies, ...], folder: Path) -> dict[str, str]:
+    """Write what the run learned, as a history that later replays can run under; return the paths."""
+    from simcore.learning.snapshots import CURRENT, HISTORY, PolicyHistory, entry_of
+
+    PolicyHistory(tuple(entry_of(each) for each in policies)).save(folder)
+    return {"policies": str(folder / CURRENT), "policy_history": str(folder / HISTORY)}
 
 
 def escape_markup(text: str) -> str:
