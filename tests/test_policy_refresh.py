@@ -21,7 +21,7 @@ from simcore.domain.enums import InputKind, LedgerKind, Screen
 from simcore.domain.errors import ConfigError
 from simcore.domain.records import MAX_SYMBOLS, TRADE
 from simcore.learning import Policies, PolicyHistory, learn
-from simcore.learning.refresh import limit_rows, limits_in_force, policy_rows, put_into_force, regimes_of
+from simcore.learning.refresh import for_the_hour, limit_rows, limits_in_force, policy_rows, put_into_force, regimes_of
 from simcore.learning.snapshots import entry_of
 from simcore.replay import Journal, Session, run_replay
 from simcore.replay.driver import Driver
@@ -229,7 +229,9 @@ def test_a_row_has_the_figure_of_its_symbol_hour_and_regime() -> None:
     edges = np.arange(2 * 24 * 4, dtype=float).reshape(2, 24, 4)
     policies = Policies(version=4, symbols=("CCCUSDT", "AAAUSDT"), edges=edges, scores={"BBBUSDT": 0.25})
     base = played().refresher.base
-    rows = policy_rows(policies, base, feed().symbols, START_NS + 5 * HOUR + 7, np.array([2, 0, 3]))
+    plain = policy_rows(policies, base, feed().symbols)
+    assert np.isnan(plain["expectancy_bps"]).all()
+    rows = for_the_hour(policies, plain, feed().symbols, START_NS + 5 * HOUR + 7, np.array([2, 0, 3]))
     assert rows["expectancy_bps"][[0, 2]].tolist() == [edges[1, 5, 2], edges[0, 5, 3]]
     assert np.isnan(rows["expectancy_bps"][1]) and rows["score"][1] == 0.25
     assert rows["version"].tolist() == [4, 4, 4]

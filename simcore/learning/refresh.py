@@ -1,8 +1,8 @@
 """Refresh: learns policies from closed trades, and is the one place that puts a policy into force.
 
-`learn` is pure: trades, the time, the policies so far and the config go in, new policies come out. `policy_rows` and `limit_rows`
-say them in the core's records; `put_into_force` writes those, at simulated times in a replay and at wall times live. Limits are
-only ever tightened. With `v6_enabled` off nothing here runs.
+`learn` is pure: trades, the time, the policies so far and the config go in, new policies come out. `policy_rows`, `for_the_hour`
+and `limit_rows` say them in the core's records; `put_into_force` writes those, at simulated times in a replay and at wall times
+live. Limits are only ever tightened. With `v6_enabled` off nothing here runs.
 """
 
 from __future__ import annotations
@@ -204,16 +204,24 @@ def masked(policies: Policies, config: Config) -> Policies:
 # ------------------------------------------------------------ in the core's records
 
 
-def policy_rows(policies: Policies, base: np.ndarray, symbols: Sequence[str], ts_ns: int, regimes: np.ndarray) -> np.ndarray:
-    """Return one POLICY row a symbol for the hour of `ts_ns` and each symbol's regime; `base` holds what the config says."""
-    rows = base.copy()
-    rows["version"] = policies.version
-    hour = ts_ns // NANOS_PER_HOUR % HOURS
+def for_the_hour(policies: Policies, rows: np.ndarray, symbols: Sequence[str], ts_ns: int, regimes: np.ndarray) -> np.ndarray:
+    """Return rows of `policy_rows` with what is expected in the hour of `ts_ns` (UTC) and in each symbol's regime."""
+    if policies.edges is None:
+        return rows
+    chosen, hour = rows.copy(), ts_ns // NANOS_PER_HOUR % HOURS
     places = {symbol: at for at, symbol in enumerate(policies.symbols)}
     for at, symbol in enumerate(symbols):
+        if symbol in places:
+            chosen["expectancy_bps"][at] = policies.edges[places[symbol], hour, regimes[at]]
+    return chosen
+
+
+def policy_rows(policies: Policies, base: np.ndarray, symbols: Sequence[str]) -> np.ndarray:
+    """Return one POLICY row a symbol, without what depends on the hour; `base` holds what the config says."""
+    rows = base.copy()
+    rows["version"] = policies.version
+    for at, symbol in enumerate(symbols):
         row = rows[at]
-        if policies.edges is not None and symbol in places:
-            row["expectancy_bps"] = policies.edges[places[symbol], hour, regimes[at]]
         if symbol in policies.scores:
             row["score"] = policies.scores[symbol]
         if symbol in policies.router:

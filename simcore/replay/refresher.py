@@ -24,6 +24,7 @@ from simcore.learning.autotune import RouterMetrics, maker_markouts, router_metr
 from simcore.learning.refresh import (
     NS,
     Policies,
+    for_the_hour,
     learn,
     limit_rows,
     limits_in_force,
@@ -68,6 +69,10 @@ class Refresher:
         self.snapshots: list[Policies] = []
         self.learn_ns, self.apply_ns = round(rules.learn_every_s * NS), round(rules.apply_every_s * NS)
         self.end_ns = plan.feed.end_ns
+        self._said: Policies | None = None
+        self._limits = self.base_limits
+        self._policies = self.base
+        self._opens: tuple[np.ndarray | None, list[np.ndarray]] = (None, [])
         self._held_until = -NEVER
         self._rows: dict[str, list[np.ndarray]] = {"trade": [], "route_done": [], "ledger": []}
         self.next_ns = plan.feed.start_ns if history is not None else self.tick_after(plan.feed.start_ns)
@@ -119,10 +124,14 @@ class Refresher:
             self.current = self.learned(core, feed, now)
             self.snapshots.append(self.current)
         symbols = self.plan.feed.symbols
-        policies = policy_rows(self.current, self.base, symbols, now, regimes_of(core))
-        limits = limit_rows(self.current, self.base_limits, [use.name for use in self.plan.uses], symbols)
-        same = policies.tobytes() == core["policy"][: len(symbols)].tobytes() and limits.tobytes() == limits_in_force(core).tobytes()
-        return None if same else Decree(now, policies, limits)
+        if self._said is not self.current:
+            self._said = self.current
+            self._limits = limit_rows(self.current, self.base_limits, [use.name for use in self.plan.uses], symbols)
+            self._policies = policy_rows(self.current, self.base, symbols)
+        policies = for_the_hour(self.current, self._policies, symbols, now, regimes_of(core))
+        same = policies.tobytes() == core["policy"][: len(symbols)].tobytes()
+        same = same and self._limits.tobytes() == limits_in_force(core).tobytes()
+        return None if same else Decree(now, policies, self._limits)
 
     def _look_up(self, now_ns: int, history: PolicyHistory) -> None:
         if now_ns < self._held_until:
@@ -159,16 +168,22 @@ class Refresher:
         fills, routes = fills[fills["ts_ns"] >= since], routes[routes["done_ns"] >= since]
 
         def closes(symbol: int) -> tuple[np.ndarray, np.ndarray]:
-            first, end = feed.bar_range[symbol]
-            bars = feed.bars[first:end]
-            begin, stop = np.searchsorted(bars["open_ns"], (since - int(feed.interval_ns[symbol]), now_ns))
-            bars = bars[begin:stop]
+            first = int(feed.bar_range[symbol][0])
+            begin, stop = np.searchsorted(self.opens(feed)[symbol], (since - int(feed.interval_ns[symbol]), now_ns))
+            bars = feed.bars[first + begin : first + stop]
             return bars["open_ns"] + feed.interval_ns[symbol], bars["close_ticks"] * self.instruments["tick_size"][symbol]
 
         ticks = self.instruments["tick_size"]
         markouts = maker_markouts(fills, ticks, closes, round(rules.markout_s * NS), now_ns)
         costs = router_metrics(routes, len(ticks), now_ns, rules, instruments=self.instruments, markouts=markouts)
         return dict(zip(self.plan.feed.symbols, costs, strict=True))
+
+
+    def opens(self, feed: Feed) -> list[np.ndarray]:
+        """Return the opening times of each symbol's bars, put together once a feed."""
+        if self._opens[0] is not feed.bars:
+            self._opens = feed.bars, [np.ascontiguousarray(feed.bars["open_ns"][first:end]) for first, end in feed.bar_range]
+        return self._opens[1]
 
 
 def make_refresher(plan: Plan, core: Any, instruments: np.ndarray, history: PolicyHistory | None = None) -> Refresher | None:
