@@ -174,7 +174,7 @@ def test_limits_are_in_the_units_of_the_record() -> None:
     row = limits[0]
     assert row["nav_max_age_ns"] == 120 * 10**9 and row["market_max_age_ns"] == 180 * 10**9
     assert (row["max_trade_nav_pct"], row["max_symbol_nav_pct"], row["max_gross_nav_pct"]) == (0.05, 0.2, 1.5)
-    assert (row["max_concurrent_positions"], row["max_orders_per_minute"]) == (24, 120)
+    assert (row["max_concurrent_positions"], row["max_orders_per_minute"]) == (24, 840)
 
 
 def test_every_limit_names_the_file_and_key_it_comes_from() -> None:
