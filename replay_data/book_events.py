@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from replay_data.interval import MINUTE_NS, iso
+from replay_data.interval import DAY_NS, MINUTE_NS, iso
 from replay_data.prepare import fill_day
 from simcore.domain.enums import EventKind
 from simcore.domain.errors import DataError
@@ -31,8 +31,6 @@ MAX_SPAN = 1 << 24
 WIDE = 2
 MAX_TICKS = 2_000_000_000
 MAX_LOTS = 1 << 50
-# A market may be quiet for a day; longer is no bar of volume zero but a bar nobody has.
-MAX_QUIET_MINUTES = 1440
 # What the rounding of a decimal to a float may leave, in ticks or lots; more is another grid.
 ON_GRID, ON_GRID_SHARE = 1e-5, 1e-15
 
@@ -222,14 +220,15 @@ def place_rows_nb(rows, count, base, span, shift_ns, ready_at, marks):  # type: 
 
 
 @kernel
-def minute_bars_nb(rows, base, tick_step, span, bars):  # type: ignore[no-untyped-def]
-    """Write the complete minutes of the trades into `bars`; return how many. Minutes without a usable stream are left out."""
+def trade_bars_nb(rows, base, tick_step, span, interval_ns, bars):  # type: ignore[no-untyped-def]
+    """Write the complete bars of the trades into `bars`; return how many. Those without a usable stream are left out."""
+    most_quiet = DAY_NS // interval_ns
     done, quiet = 0, 0
     close = np.int64(0)
-    first_minute = -(-rows[0]["ts_exch"] // MINUTE_NS)
-    minute = first_minute
+    first_slot = -(-rows[0]["ts_exch"] // interval_ns)
+    slot = first_slot
     open_, high, low, volume = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
-    end_minute = (rows[rows.size - 1]["ts_exch"] + 1) // MINUTE_NS
+    end_slot = (rows[rows.size - 1]["ts_exch"] + 1) // interval_ns
     broken = -1
     gap = False
     for i in range(rows.size + 1):
@@ -237,13 +236,13 @@ def minute_bars_nb(rows, base, tick_step, span, bars):  # type: ignore[no-untype
         kind = 255 if at_end else rows[i]["kind"]
         if kind != 2 and kind != 3 and kind < 4:
             continue
-        now = end_minute if at_end else min(rows[i]["ts_exch"] // MINUTE_NS, end_minute)
-        while minute < now:
+        now = end_slot if at_end else min(rows[i]["ts_exch"] // interval_ns, end_slot)
+        while slot < now:
             if gap:
-                broken = minute
-            if broken != minute and close > 0 and (volume > 0 or quiet < MAX_QUIET_MINUTES):
+                broken = slot
+            if broken != slot and close > 0 and (volume > 0 or quiet < most_quiet):
                 bar = bars[done]
-                bar["open_ns"] = minute * MINUTE_NS
+                bar["open_ns"] = slot * interval_ns
                 bar["open_ticks"] = open_ if volume > 0 else close
                 bar["high_ticks"] = high if volume > 0 else close
                 bar["low_ticks"] = low if volume > 0 else close
@@ -251,16 +250,16 @@ def minute_bars_nb(rows, base, tick_step, span, bars):  # type: ignore[no-untype
                 bar["volume_lots"] = volume
                 done += 1
             quiet = 0 if volume > 0 else quiet + 1
-            if volume == 0 and (gap or quiet > MAX_QUIET_MINUTES or close == 0):
-                minute = now
+            if volume == 0 and (gap or quiet > most_quiet or close == 0):
+                slot = now
             else:
-                minute += 1
+                slot += 1
             volume = np.int64(0)
         if kind == 2 or kind == 3:
             level = rows[i]["level"]
             level = level if level < span else 2 * span - 1 - level
             close = base + level * tick_step
-            if now == minute:
+            if now == slot:
                 lots = rows[i]["qty_lots"]
                 if volume == 0:
                     open_, high, low = close, close, close
@@ -367,10 +366,7 @@ def describe(
     counted: trades, far rows, the highest price in ticks. marks: the rows that are CLEAR, READY or GAP.
     """
     first_ns, last_ns = int(events["ts_exch"][0]), int(events["ts_exch"][-1])
-    room = min(max(0, last_ns // MINUTE_NS - first_ns // MINUTE_NS), events.size * (MAX_QUIET_MINUTES + 1)) + 1
-    buffer = np.zeros(room, BAR)
-    bars = buffer[: int(minute_bars_nb(events, base, 1, span, buffer))]
-    fill_day(bars, MINUTE_NS, step_size)
+    bars = trade_bars(events, base, 1, span, MINUTE_NS, step_size)
     trades, far_rows, top_ticks = counted
     kinds = events["kind"][marks]
     return BookRows(
@@ -389,6 +385,19 @@ def describe(
         bool(np.any(kinds == EventKind.READY)),
         unusable_spans(kinds, events["ts_exch"][marks], last_ns),
     )
+
+
+def trade_bars(events: np.ndarray, base: int, tick_step: int, span: int, interval_ns: int, step_size: float) -> np.ndarray:
+    """Return BAR rows of the trades of one symbol's events: whole bars only, none where the stream was broken.
+
+    A bar without a trade repeats the last close, for at most a day.
+    """
+    stamps = events["ts_exch"]
+    slots = int(stamps[-1]) // interval_ns - int(stamps[0]) // interval_ns if events.size else 0
+    buffer = np.zeros(min(slots, events.size * (DAY_NS // interval_ns + 1)) + 1, BAR)
+    bars = buffer[: int(trade_bars_nb(events, base, tick_step, span, interval_ns, buffer))] if events.size else buffer[:0]
+    fill_day(bars, interval_ns, step_size)
+    return bars
 
 
 def unusable_spans(kinds: npt.NDArray[np.uint8], times: Ints, end_ns: int) -> tuple[tuple[int, int], ...]:
