@@ -15,10 +15,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from simcore.api import fidelity as fidelity
     from simcore.api import replay as replay
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "replay"]
+__all__ = ["__version__", "fidelity", "replay"]
+DOORS = ("fidelity", "replay")
 
 
 class _Package(ModuleType):
@@ -34,10 +36,10 @@ class _Package(ModuleType):
         super().__setattr__(name, value)
 
     def __getattr__(self, name: str) -> Any:
-        if name != "replay":
+        if name not in DOORS:
             raise AttributeError(f"module 'simcore' has no attribute {name!r}")
-        function = import_module("simcore.api").replay
-        self.replay = function
+        function = getattr(import_module("simcore.api"), name)
+        setattr(self, name, function)
         return function
 
 

@@ -16,6 +16,7 @@ from simcore.domain.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from replay_data.feed import Feed
     from simcore.config import Config
+    from simcore.report.fidelity import Ladder
     from simcore.report.run import Run
     from simcore.strategy import Strategy
 
@@ -39,6 +40,7 @@ def replay(
     policies: str | Path | None = None,
     out: str | Path | None = None,
     progress: Progress | None = None,
+    band: bool = False,
 ) -> Run:
     """Replay market data through universe, strategies, screener, sizer, risk gate and router; return the `Run`.
 
@@ -52,11 +54,93 @@ def replay(
     cash: start balance in quote units. interpreted: run strategies as plain Python (breakpoints, any library).
     policies: folder of a run that learned: replay under its history of policies, each as it stood then, instead of learning.
     out: folder for the run's files; without it, nothing is written. progress: called with (done, total, word).
+    band: replay the pessimistic fill model and double latency as well; `run.band` holds their figures beside the run's own.
 
     A feed of one's own may hold symbols that pairs_universe.json does not list: they trade in its default tier.
 
     Raises ConfigError, DataError or StrategyError with the value, the place and the next step.
     """
+    settings, objects = configured(config, strategy, params, cash, unlisted=feed is not None)
+    feed = feed if feed is not None else load_feed(data, symbols, start, end, interval)
+
+    def play(chosen: Config) -> Run:
+        return run_once(feed, chosen, objects, seed, interpreted, progress, policies)
+
+    run = play(settings)
+    if band:
+        from simcore.report.band import band_of
+
+        run.band = band_of(run, settings, play)
+    if out is not None:
+        run.save(Path(out))
+    return run
+
+
+def fidelity(
+    *,
+    data: str | Path | None = None,
+    feed: Feed | None = None,
+    strategy: str | Strategy | Iterable[str | Strategy] | None = None,
+    symbols: str | Iterable[str] | None = None,
+    start: str | datetime | int | None = None,
+    end: str | datetime | int | None = None,
+    bars: str = "1m",
+    config: str | Path | Config | None = None,
+    params: Mapping[str, float | str] | None = None,
+    cash: float | None = None,
+    seed: int = 0,
+    interpreted: bool = False,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Ladder:
+    """Replay one strategy and window of a book recording on bars, on trades, on best bid and ask, and on full depth.
+
+    The poorer recordings are made of the full one. bars: length of the bars made of the trades, which every rung carries, so that
+    a strategy on bars decides alike on all of them. The other arguments are those of `replay`. Returns the `Ladder`: figures side
+    by side, and the correction that the cost of a bar-only replay needs.
+
+    Raises what `replay` raises; a rung on which the strategy cannot run is left out, with the reason.
+    """
+    settings, objects = configured(config, strategy, params, cash, unlisted=feed is not None)
+    feed = feed if feed is not None else load_feed(data, symbols, start, end, "book")
+
+    from simcore.report.fidelity import Ladder, rungs_of
+
+    model = settings.settings.book_model
+    rungs = rungs_of(feed, bars, model.assumed_sigma_day, model.assumed_volume_day_usd)
+    ladder = Ladder.climb(rungs, lambda rung: run_once(rung, settings, objects, seed, interpreted, progress))
+    if out is not None:
+        ladder.save(Path(out))
+    return ladder
+
+
+def run_once(
+    feed: Feed,
+    settings: Config,
+    objects: list[Strategy],
+    seed: int,
+    interpreted: bool,
+    progress: Progress | None,
+    policies: str | Path | None = None,
+) -> Run:
+    """Replay a feed under a resolved config and wrap the recording."""
+    from simcore.replay import run_replay
+    from simcore.report.run import Run
+
+    recording = run_replay(
+        feed, settings, strategies=objects or None, seed=seed, interpreted=interpreted, policies=policies, progress=progress
+    )
+    return Run(recording)
+
+
+def configured(
+    config: str | Path | Config | None,
+    strategy: str | Strategy | Iterable[str | Strategy] | None,
+    params: Mapping[str, float | str] | None,
+    cash: float | None,
+    unlisted: bool,
+) -> tuple[Config, list[Strategy]]:
+    """Return the config of a run as a person asked for it, and the strategies given as objects."""
     from simcore.config import load_config
 
     settings = load_config(Path(config)) if isinstance(config, (str, Path)) else config or load_config()
@@ -68,20 +152,9 @@ def replay(
         strategies=names or None,
         cash=cash,
         set=qualified_params(params, names),
-        allow_unlisted_symbols=True if feed is not None else None,
+        allow_unlisted_symbols=True if unlisted else None,
     )
-    feed = feed if feed is not None else load_feed(data, symbols, start, end, interval)
-
-    from simcore.replay import run_replay
-    from simcore.report.run import Run
-
-    recording = run_replay(
-        feed, settings, strategies=objects or None, seed=seed, interpreted=interpreted, policies=policies, progress=progress
-    )
-    run = Run(recording)
-    if out is not None:
-        run.save(Path(out))
-    return run
+    return settings, objects
 
 
 def load_feed(

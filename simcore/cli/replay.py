@@ -30,6 +30,7 @@ Cash = Annotated[float | None, typer.Option(help="Start balance in quote units."
 Seed = Annotated[int, typer.Option(help="Seed of whatever is drawn.")]
 Interpreted = Annotated[bool, typer.Option("--interpreted", help="Strategies as plain Python: breakpoints, any library.")]
 Policies = Annotated[Path | None, typer.Option(metavar="DIR", help="Run folder whose learned policies hold, each as it stood then.")]
+Band = Annotated[bool, typer.Option("--band", help="Also the pessimistic fill model and double latency: PnL as a band.")]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Run folder; without it, runs/<time>-<digest>.")]
 
 
@@ -46,6 +47,7 @@ def replay(
     seed: Seed = 0,
     interpreted: Interpreted = False,
     policies: Policies = None,
+    band: Band = False,
     out: Out = None,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -69,6 +71,7 @@ def replay(
             interpreted=interpreted,
             policies=policies,
             progress=progress,
+            band=band,
         )
     folder = out if out is not None else default_folder(run)
     run.save(folder)

@@ -49,6 +49,7 @@ class Names(NamedTuple):
 
 Columns = dict[str, "np.ndarray | Names"]
 NO_TIME = np.datetime64("NaT", "ns")
+NO_CODE = np.iinfo(np.int64).max  # no member of any enum: a row without one
 
 
 def enum_names(codes: np.ndarray, kind: type[IntEnum]) -> Names:
@@ -193,7 +194,7 @@ def orders_columns(recording: Recording) -> Columns:
         "accepted_time": moments(gather_last(ids, accepted["order_id"], accepted["ts_ns"])),
         "end_time": moments(np.maximum(end_ns, np.where(lots >= rows["qty_lots"], last_fill, 0))),
         "status": order_status(lots, rows["qty_lots"], end_kind),
-        "reject_reason": enum_names(np.where(end_kind == LedgerKind.REJECTED, end_code, 1), RejectCode),
+        "reject_reason": enum_names(np.where(end_kind == LedgerKind.REJECTED, end_code, NO_CODE), RejectCode),
     }
 
 
@@ -319,7 +320,7 @@ def routes_columns(recording: Recording) -> Columns:
         "average_price": quotient(rows["value_e8"] / E8, lots * step),
         "slippage_bps": np.where(lots > 0, rows["slippage_bps"], NAN),
         "commission": rows["fees_e8"] / E8,
-        "last_reject": enum_names(np.where(rows["last_code"] == 0, 1, rows["last_code"]), RejectCode),
+        "last_reject": enum_names(np.where(rows["last_code"] == 0, NO_CODE, rows["last_code"]), RejectCode),
     }
 
 

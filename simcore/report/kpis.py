@@ -64,7 +64,7 @@ def kpis_of(recording: Recording, market: Feed | None = None) -> dict[str, dict[
     """
     check_fields(recording)
     feed = recording.feed
-    table = columns_of(recording, market)
+    table = columns_of(samples_of(recording, market), len(feed.symbols) * GROUPS)
     rows: dict[str, dict[str, dict[str, Any]]] = {}
     seen = np.zeros(len(feed.symbols) * GROUPS, dtype=bool)
     for key, column in table.items():
@@ -85,14 +85,23 @@ def check_fields(recording: Recording) -> None:
             raise InvariantError(f"the recording's {table} lack {', '.join(missing)}: the router's figures cannot be made without.")
 
 
-def columns_of(recording: Recording, market: Feed | None) -> dict[str, np.ndarray]:
-    """Return each figure and its n as columns, one row a group (`GROUPS` a symbol)."""
-    size = len(recording.feed.symbols) * GROUPS
+def figures_of(recording: Recording, market: Feed | None = None) -> dict[str, Any]:
+    """Return the same figures over all symbols and hours together."""
+    check_fields(recording)
+    together = {key: Sample(np.zeros_like(one.symbol), one.hour, one.value) for key, one in samples_of(recording, market).items()}
+    return {key: column[HOURS].item() for key, column in columns_of(together, GROUPS).items()}
+
+
+def samples_of(recording: Recording, market: Feed | None) -> dict[str, Sample]:
+    """Return the observations of every figure."""
+    return {**order_samples(recording), **parent_samples(recording), **fill_samples(recording, market)}
+
+
+def columns_of(samples: dict[str, Sample], size: int) -> dict[str, np.ndarray]:
+    """Return each figure and its n as columns of `size` groups, `GROUPS` a symbol."""
     columns: dict[str, np.ndarray] = {}
-    samples = {**order_samples(recording), **parent_samples(recording), **fill_samples(recording, market)}
     for kpi in KPIS:
-        sample, of = samples[kpi.key], kpi.of
-        columns[kpi.key], columns[f"n_{kpi.key}"] = REDUCED[of](sample, size)
+        columns[kpi.key], columns[f"n_{kpi.key}"] = REDUCED[kpi.of](samples[kpi.key], size)
     return columns
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from simcore.report import checks, frames, kpis, metrics, tearsheet
+from simcore.report import band, checks, frames, kpis, metrics, tearsheet
 from simcore.report.definitions import BY_KEY
 from simcore.report.words import figure
 
@@ -38,12 +38,14 @@ class Run:
 
     `metrics` is a dict of every figure (definitions in `simcore.report.definitions`), NaN where the run does not determine
     one. `trades`, `fills`, `orders`, `vetoes`, `equity`, `routes` are pandas frames with a UTC index, `stats` is a Series under
-    backtesting.py's names. `save(folder)` writes everything; `report(path)` the HTML page alone.
+    backtesting.py's names. `band` has one row of figures a fill model and latency where `replay(band=True)` was asked for.
+    `save(folder)` writes everything; `report(path)` the HTML page alone.
     """
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
         self.files: dict[str, str] = {}
+        self.band: list[dict[str, Any]] | None = None
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
@@ -128,6 +130,7 @@ class Run:
                 "kpis": self.order_figures,
                 "checks": self.checks,
                 "files": self.files,
+                **({} if self.band is None else {"band": {"net_pnl": band.span_of(self.band), "rows": self.band}}),
             }
         )
         return summary
@@ -166,7 +169,7 @@ class Run:
 
     def report(self, path: str | Path) -> Path:
         """Write the report, one HTML file that needs no network; return its path."""
-        page = tearsheet.page(self.recording, self.metrics, self.checks, self.order_figures).encode()
+        page = tearsheet.page(self.recording, self.metrics, self.checks, self.order_figures, self.band).encode()
         write_whole(Path(path), lambda out: out.write(page))
         return Path(path)
 
@@ -187,6 +190,8 @@ class Run:
         console = Console(highlight=False)
         console.print(escape_markup(title_of(self.recording)), style="bold")
         console.print(table)
+        if self.band is not None:
+            console.print(band_table(self.band, asset))
         if self.recording.feed.synthetic:
             console.print(f"[yellow]Synthetic data: {escape_markup(self.recording.feed.label)}[/yellow]")
 
@@ -203,6 +208,21 @@ def save_policies(policies: tuple[Policies, ...], folder: Path) -> dict[str, str
 
     PolicyHistory(tuple(entry_of(each) for each in policies)).save(folder)
     return {"policies": str(folder / CURRENT), "policy_history": str(folder / HISTORY)}
+
+
+def band_table(rows: list[dict[str, Any]], asset: str) -> Any:
+    """Return the band as a table for the terminal."""
+    from rich.table import Table
+
+    span = band.span_of(rows)
+    title = f"Band: net PnL {figure(span['low'], 'money')} to {figure(span['high'], 'money')} {escape_markup(asset)}"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    shown = [metric for metric in band.COLUMNS if metric.key in band.BRIEF]
+    for label in ("Fill model", "Latency", *(metric.label for metric in shown)):
+        table.add_column(label, justify="left" if label == "Fill model" else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(row["model"], f"{row['latency']}×", *(figure(row[metric.key], metric.unit) for metric in shown))
+    return table
 
 
 def escape_markup(text: str) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simcore.domain.enums import Clamp, LedgerKind, RouteOutcome
+from simcore.report import band as bands
 from simcore.report import checks as check
 from simcore.report import drawings
 from simcore.report.chartdata import chart_data
@@ -31,6 +32,7 @@ from simcore.report.words import figure, number, plain, tone
 if TYPE_CHECKING:
     from simcore.replay import Recording
 
+Band = list[dict[str, Any]] | None
 Kpis = Mapping[str, Mapping[str, Mapping[str, Any]]]
 STATIC = Path(__file__).resolve().parent / "static"
 AMBIGUOUS_LIMIT = 0.05  # a result with more ambiguous exits than this must not be scored: use finer bars
@@ -45,22 +47,25 @@ def static(name: str) -> str:
     return (STATIC / name).read_text(encoding="utf-8")
 
 
-def page(recording: Recording, metrics: Mapping[str, Any], checks: Mapping[str, Any], kpis: Kpis) -> str:
+def page(recording: Recording, metrics: Mapping[str, Any], checks: Mapping[str, Any], kpis: Kpis, band: Band = None) -> str:
     """Return the whole page as text."""
     data = json.dumps(without_nan(chart_data(recording)), separators=(",", ":"), allow_nan=False)
     pieces = {name: static(name) for name in PIECES}
     pieces["title"] = escape(f"simcore · {', '.join(recording.strategies)}")
     pieces["data"] = data.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-    pieces["body"] = "\n".join(sections(recording, metrics, checks, kpis))
+    pieces["body"] = "\n".join(sections(recording, metrics, checks, kpis, band))
     return re.sub(r"\{\{([a-z.-]+)\}\}", lambda match: pieces[match[1]], static("template.html"))
 
 
-def sections(recording: Recording, metrics: Mapping[str, Any], checks: Mapping[str, Any], kpis: Kpis) -> Iterable[str]:
+def sections(recording: Recording, metrics: Mapping[str, Any], checks: Mapping[str, Any], kpis: Kpis, band: Band) -> Iterable[str]:
     """Yield the page's parts, in reading order."""
     unit = quote_unit(recording)
     yield header(recording)
     yield alerts(recording, metrics, checks)
     yield tiles(metrics, unit)
+    if band is not None:
+        note = f"The same replay under each fill model and latency, money in {unit}; the first is this page's"
+        yield section("Band", band_body(band), note)
     note = f"In {unit}; beside it, all symbols held in equal parts"
     yield section("Equity and drawdown", '<div id="equity" class="chart"></div>', note)
     yield price_section(recording)
@@ -170,6 +175,18 @@ def tiles(metrics: Mapping[str, Any], unit: str) -> str:
 
 
 TONED = frozenset({"net_pnl", "total_return", "expectancy"})
+
+
+def band_body(rows: list[dict[str, Any]]) -> str:
+    """Return the variants of the run and the band their net PnL spans."""
+    span = bands.span_of(rows)
+    heads = [head("Fill model"), head("Latency"), *(head(metric.label, metric.text) for metric in bands.COLUMNS)]
+    body = (
+        text_row(row["model"], [f"{row['latency']}×", *(figure(row[metric.key], metric.unit) for metric in bands.COLUMNS)])
+        for row in rows
+    )
+    low, high = (figure(span[name], "money") for name in ("low", "high"))
+    return f'<p>Net PnL between <b data-band="low">{low}</b> and <b data-band="high">{high}</b>.</p>{table(heads, body)}'
 
 
 def price_section(recording: Recording) -> str:
