@@ -82,6 +82,7 @@ def replay(folder: str, mode: str, repeats: int, out: str) -> None:
         "strategy_config.strategies.touch_maker.sizing.method": "fixed_qty",
         "strategy_config.strategies.touch_maker.sizing.qty": ORDER_QTY,
         "risk_limits.max_orders_per_minute": 10_000,
+        "strategy_config.strategies.touch_maker.screen.after_gap_bars": 0,
     }
     if mode != "shipped":
         given |= {
