@@ -91,9 +91,19 @@ def build_stream(plan: Plan) -> np.ndarray:
     stream["due_ns"][:] = FOREVER_NS
     stream["own_top"][:n, 0] = -1
     stream["own_top"][:n, 1] = feed.ladders["span"] - 1
+    note_optimism(plan)
     first = first_local_ns(plan)
     stream["next_wake_ns"] = (first // stream["wake_every_ns"] + 1) * stream["wake_every_ns"]
     return streams
+
+
+def note_optimism(plan: Plan) -> None:
+    """Say in the run's caveats which modes of the fill model guess for the trader."""
+    model = plan.config.settings.book_model
+    if model.fill_quantity == "full":
+        plan.caveats.append("Optimistic fill mode 'full': a print that reaches an order fills all of it, whatever the print's size.")
+    if model.through == "full":
+        plan.caveats.append("Optimistic through mode 'full': a print beyond an order's price fills all of it, whatever the print's size.")
 
 
 def first_local_ns(plan: Plan) -> int:

@@ -50,7 +50,7 @@ def run_replay(
     loaded = time.perf_counter()
     session.advance(max_slices=0)
     compiled = time.perf_counter()
-    play(session, len(feed.bars), progress)
+    play(session, len(feed.events) if feed.kind == "book" else len(feed.bars), progress)
     played = time.perf_counter()
     if journal is not None:
         session.journal.journal(feed.filters).save(journal)

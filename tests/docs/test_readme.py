@@ -64,9 +64,18 @@ def test_the_workspace_of_the_readme_works_line_by_line(tmp_path: Path) -> None:
 
 @pytest.mark.real
 def test_importing_and_replaying_as_the_readme_says(tmp_path: Path, real_data: Path) -> None:
-    body = next(body for body in blocks("sh") if "data import" in body)
+    body = next(body for body in blocks("sh") if "data import path/to/binance" in body)
     source = real_data / "futures_um" / "klines" / "1h" / "LTCUSDT"
     body = body.replace("path/to/binance/files", str(source)).replace("2024-01-01", "2025-03-05")
+    for line in body.splitlines():
+        done = simcore_command(line, tmp_path)
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+
+
+@pytest.mark.real
+def test_importing_and_replaying_a_recorded_book_as_the_readme_says(tmp_path: Path, real_data: Path) -> None:
+    body = next(body for body in blocks("sh") if "data import path/to/recordings" in body)
+    body = body.replace("path/to/recordings", str(real_data / "l2" / "um" / "ETHUSDT-20240808"))
     for line in body.splitlines():
         done = simcore_command(line, tmp_path)
         assert done.returncode == 0, f"{line}\n{done.stderr}"
