@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from simcore.api import fidelity as fidelity
     from simcore.api import replay as replay
+    from simcore.api import sweep as sweep
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "fidelity", "replay"]
-DOORS = ("fidelity", "replay")
+__all__ = ["__version__", "fidelity", "replay", "sweep"]
+DOORS = ("fidelity", "replay", "sweep")
 
 
 class _Package(ModuleType):

@@ -1,4 +1,4 @@
-"""The Python door: `simcore.replay(...)`.
+"""The Python door: `simcore.replay(...)`, `simcore.sweep(...)`.
 
 Resolves what a person names (a catalog, a config folder, strategies, a window) into a feed and a config, replays, and
 wraps the recording. The command line goes through the same door.
@@ -6,7 +6,8 @@ wraps the recording. The command line goes through the same door.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
     from simcore.report.fidelity import Ladder
     from simcore.report.run import Run
     from simcore.strategy import Strategy
+    from simcore.validation.sweep import Sweep
+    from simcore.validation.sweep_task import Ground
 
 Progress = Callable[[int, int, str], None]
+TRIALS = Path("runs") / "trials.jsonl"
 
 
 def replay(
@@ -155,6 +159,100 @@ def configured(
         allow_unlisted_symbols=True if unlisted else None,
     )
     return settings, objects
+
+
+def sweep(
+    grid: Mapping[str, Any],
+    *,
+    data: str | Path | None = None,
+    feed: Feed | None = None,
+    strategy: str | Strategy | Iterable[str | Strategy] | None = None,
+    symbols: str | Iterable[str] | None = None,
+    windows: Sequence[tuple[str | datetime | int | None, str | datetime | int | None]] | None = None,
+    interval: str | None = None,
+    together: bool = False,
+    config: str | Path | Config | None = None,
+    params: Mapping[str, float | str] | None = None,
+    cash: float | None = None,
+    seed: int = 0,
+    method: str = "grid",
+    draws: int | None = None,
+    by: str = "sharpe",
+    study: str = "",
+    trials: str | Path = TRIALS,
+    threads: int | None = None,
+    cluster: str | None = None,
+    digests: bool = False,
+    progress: Progress | None = None,
+) -> Sweep:
+    """Replay every combination of parameters, windows and symbols; return the `Sweep` with a row for each, all in the trial ledger.
+
+    grid: `{"fast": range(10, 60, 10), "slow": [100, 200]}` when one strategy is named, else `"strategy.fast"`; any key of a config
+    file may vary too, `"settings.bar_model.fill_rule"`. Values are a list, a range, or text: "10:50:10", "10,20". Points that the
+    config's own rules refuse are left out and counted.
+    windows: (start, end) pairs as in `replay`; without it, all of the data. symbols: each is swept by itself, unless `together`,
+    which trades them as one account. data, interval, config, params, cash, strategy: as in `replay`. feed: one's own data; it is
+    swept as it is, and stays in this process.
+    method: "grid" tries everything, "random" and "optuna" try `draws` points. by: what ranks: "sharpe", "net_pnl", "total_return" or
+    "max_drawdown". study: the question, in the ledger. trials: the trial ledger; what it holds already is not played again.
+    threads: of this machine (default: one a processor); cluster: address of a dask scheduler instead. digests: keep each run's
+    digest, and play what is known again.
+
+    Raises ConfigError, DataError or StrategyError; what was finished by then is in the ledger.
+    """
+    from simcore.config import load_config
+    from simcore.validation.cluster import workers
+    from simcore.validation.proposers import make_proposer
+    from simcore.validation.space import read_axes
+    from simcore.validation.sweep import run_sweep
+
+    settings = load_config(Path(config)) if isinstance(config, (str, Path)) else config or load_config()
+    names, objects = split_strategies(strategy)
+    if cluster is not None and (objects or feed is not None):
+        raise ConfigError("sweep: a cluster needs registered strategies and a catalog (data=...) that every worker can read.")
+    for each in objects:
+        settings = settings.with_strategy(each.name, each.params)
+    names = names or [each.name for each in objects]
+    settings = settings.replace(
+        strategies=names or None,
+        cash=cash,
+        set=qualified_params(params, names),
+        allow_unlisted_symbols=True if feed is not None else None,
+    )
+    space = read_axes(grid, [each.name for each in settings.enabled_strategies])
+    grounds = [ground_of(feed)] if feed is not None else find_grounds(data, symbols, windows or [(None, None)], interval, together)
+    proposer = make_proposer(method, space, draws, seed)
+    with workers(threads, cluster) as crew:
+        return run_sweep(
+            settings, grounds, proposer, crew, trials=trials, clock=time.time_ns, by=by, study=study, seed=seed, strategies=objects,
+            digests=digests, progress=progress,
+        )  # fmt: skip
+
+
+def ground_of(feed: Feed, root: str | None = None, interval: str = "", window: tuple[int | None, int | None] = (None, None)) -> Ground:
+    """Return a feed as something to score points on."""
+    from simcore.validation.sweep_task import Ground
+
+    return Ground(feed.symbols, feed.start_ns, feed.end_ns, feed.content_hash, interval, root, window, feed)
+
+
+def find_grounds(
+    data: str | Path | None,
+    symbols: str | Iterable[str] | None,
+    windows: Sequence[tuple[str | datetime | int | None, str | datetime | int | None]],
+    interval: str | None,
+    together: bool,
+) -> list[Ground]:
+    """Return every window of a catalog with every symbol by itself, or all of them together."""
+    root = "" if data is None else str(Path(data).resolve())
+    grounds = []
+    for start, end in windows:
+        whole = load_feed(data, symbols, start, end, interval)
+        apart = not together and len(whole.symbols) > 1
+        feeds = [load_feed(data, [name], start, end, interval) for name in whole.symbols] if apart else [whole]
+        span = to_ns(start, "start"), to_ns(end, "end")
+        grounds += [ground_of(feed, root, interval or "1m", span) for feed in feeds]
+    return grounds
 
 
 def load_feed(

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from simcore import __version__
-from simcore.cli import config, data, fidelity, init, replay, strategy, warmup
+from simcore.cli import config, data, fidelity, init, replay, strategy, sweep, warmup
 from simcore.cli.shell import explain
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.command("replay")(replay.replay)
 app.command("fidelity")(fidelity.fidelity)
+app.command("sweep")(sweep.sweep)
 app.command("warmup")(warmup.warmup)
 app.command("init")(init.init)
 app.add_typer(data.app, name="data")

@@ -138,10 +138,11 @@ def _params(files: Files) -> Iterator[str]:
                 yield _unknown(f"{place}.less_than", "parameter", param.less_than, code.params, f"strategies.{name}.params")
     for name, use in files.strategy_config.strategies.items():
         if name in files.strategy_registry.strategies:
-            yield from _values(name, use.params, files.strategy_registry.strategies[name].params)
+            yield from value_errors(name, use.params, files.strategy_registry.strategies[name].params)
 
 
-def _values(name: str, given: Mapping[str, float], known: Mapping[str, Any]) -> Iterator[str]:
+def value_errors(name: str, given: Mapping[str, float], known: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each parameter given to strategy `name` that its registered ones (`known`) do not allow."""
     place = f"strategy_config.json: strategies.{name}.params"
     for key, value in given.items():
         if key not in known:
