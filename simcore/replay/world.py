@@ -99,7 +99,7 @@ def record(session: Session, config: Config, seed: int, totals: Any, speed: dict
         cash=config.cash,
         start_ns=feed.start_ns,
         end_ns=feed.end_ns,
-        interval=interval_name(plan.base_ns),
+        interval="book" if feed.kind == "book" else interval_name(plan.base_ns),
         ledger=partial(output.table, "ledger", output.count("ledger")),
         trades=partial(output.table, "trade", output.count("trade")),
         routes=partial(output.table, "route_done", output.count("route_done")),
