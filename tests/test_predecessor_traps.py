@@ -21,6 +21,9 @@ from simcore.decision.screener import screen_and_gate_nb, with_lots
 from simcore.decision.sizer import minimum_lots_nb, size_lots_nb
 from simcore.domain.enums import LONG, SHORT, LedgerKind, Screen, Veto
 from simcore.domain.records import ACCOUNT, INSTRUMENT, INTENT, LIMITS, N_VETOES, TOTALS
+from simcore.replay import Recording, run_replay
+from simcore.strategy import strategy
+from tests import book_streams
 from tests.scenes import ENDLESS, LOTS, A, B, Scene, Wish, flat, gap, play
 
 DECISION = Path(simcore.decision.__file__).parent
@@ -233,11 +236,26 @@ def busy_scenes() -> list[Scene]:
     ]  # fmt: skip
 
 
+def quoted_book() -> Recording:
+    """Return a replay of a random book with a strategy that quotes both sides, at the touch and into it."""
+
+    @strategy(on="timer", every="100ms", params={"into_ticks": 0.2})
+    def eager(market, position, params, memory, signal):
+        """Quote at the touch, and where much is bid beyond it: such a quote is refused."""
+        signal["quote_levels"] = 1
+        signal["bid"] = market["bid"] + (params["into_ticks"] if market["bid_qty"] > market["ask_qty"] else 0.0)
+        signal["ask"] = market["ask"]
+
+    config = load_config().with_strategy("eager", eager.params)
+    config = config.replace(strategies=["eager"], allow_unlisted_symbols=True, set={"settings.book_model.queue_model": "log"})
+    return run_replay(book_streams.feed(4, 800), config, strategies=[eager])
+
+
 def test_trap_every_counter_counts_and_every_kind_of_row_is_written_by_somebody() -> None:
-    scenes = busy_scenes()
+    scenes, quoted = busy_scenes(), quoted_book()
     for name in TOTALS.names or ():
-        assert any(scene.totals[name] != 0 for scene in scenes), name
-    written = {int(kind) for scene in scenes for kind in scene.recording.ledger["kind"]}
+        assert any(totals[name] != 0 for totals in (quoted.totals, *(scene.totals for scene in scenes))), name
+    written = {int(kind) for scene in scenes for kind in scene.recording.ledger["kind"]} | set(quoted.ledger["kind"].tolist())
     # POLICY is written by learning, which is off here: tests/test_policy_refresh.py.
     assert {kind for kind in LedgerKind if kind not in written} == {LedgerKind.POLICY}
     outcomes = {name for scene in scenes for name in scene.outcomes()}

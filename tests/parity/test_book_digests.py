@@ -68,6 +68,17 @@ def patient(market, position, params, memory, signal):
     signal["side"] = 1 if market["bid_depth"] > market["ask_depth"] else -1
 
 
+@strategy(on="timer", every="100ms", params={"most": 0.05}, memory=("mid",))
+def both_sides(market, position, params, memory, signal):
+    """Quote two levels a side around a slow mid."""
+    memory["mid"] += (market["close"] - memory["mid"]) * (0.2 if memory["mid"] > 0.0 else 1.0)
+    held = position["side"] * position["qty"]
+    signal["quote_levels"] = 2
+    signal["quote_step"] = 0.2
+    signal["bid"] = min(memory["mid"], market["bid"]) if held < params["most"] else float("nan")
+    signal["ask"] = max(memory["mid"], market["ask"]) if held > -params["most"] else float("nan")
+
+
 ALL = [lean, narrow, follow]
 
 
@@ -165,6 +176,24 @@ def test_the_journal_of_a_run_decides_again_without_any_book() -> None:
     again = journal.rerun(done.plan)
     for name in ("ledger", "trade", "route_done"):
         assert again.output.table(name).tobytes() == done.output.table(name).tobytes()
+
+
+def test_quotes_are_the_same_however_they_are_replayed() -> None:
+    feed = book_streams.feed(12, STEPS)
+    done = finished(feed, both_sides, journal=True)
+    totals = done.core["totals"]
+    assert totals["quote_fills"] > 20 and totals["cancels"] > 20
+    assert int(done.core["account"]["wallet_e8"]) == int(done.venue["account"]["wallet_e8"])
+    expected = tables(done.output)
+    assert tables(finished(feed, both_sides, interpreted=True).output) == expected
+    cut = session(feed, both_sides)
+    while cut.advance(max_slices=17):
+        twin = cut.copy()
+        cut, twin = (twin, cut) if int(cut.run["slices"]) % 2 else (cut, twin)
+    cut.finish()
+    assert tables(cut.output) == expected
+    again = done.journal.journal(feed.filters).rerun(done.plan)
+    assert again.output.table("ledger").tobytes() == done.output.table("ledger").tobytes()
 
 
 def test_the_order_in_which_symbols_and_simultaneous_rows_come_in_does_not_matter() -> None:
