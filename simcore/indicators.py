@@ -133,6 +133,26 @@ def _deviation_nb(memory, base):
 @windowed
 def sma(memory, base, x):
     """Add `x` and return the mean of the last n values."""
+    n = memory[base + SIZE]
+    at = memory[base + AT]
+    seen = memory[base + SEEN] + 1.0
+    cell = base + int(memory[base + DATA] + at)
+    left = memory[cell]
+    # Most calls: a full window without a gap in it, in the middle of its ring.
+    if seen > n and at + 1.0 < n and abs(x) < INFINITY and (memory[base + LAST_BAD] == 0.0 or seen - memory[base + LAST_BAD] > n):
+        centre = memory[base + CENTRE]
+        total = memory[base + TOTAL] + (x - centre) - (left - centre)
+        memory[cell] = x
+        memory[base + SEEN] = seen
+        memory[base + AT] = at + 1.0
+        memory[base + TOTAL] = total
+        return centre + total / n
+    return _sma_edge_nb(memory, base, x)
+
+
+@kernel
+def _sma_edge_nb(memory, base, x):
+    """Do what `sma` does where the window is not full, holds a gap or comes round."""
     left = lagged(memory, base, x)
     if memory[base + AT] == 0.0 or memory[base + SEEN] == 1.0:
         _retotal_nb(memory, base)

@@ -27,7 +27,8 @@ if "coverage" not in sys.modules:
 
     del sys.modules["coverage"]
 import numba
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
 from numba.core import cgutils
 from numba.core.errors import NumbaExperimentalFeatureWarning
 from numba.extending import intrinsic, overload
@@ -89,6 +90,12 @@ def part(function: F) -> F:
     return compiled
 
 
+def merged(function: F) -> F:
+    """Compile `function` as a part that is always merged into its callers: for steps of a hot loop whose call costs as much as they do."""
+    compiled: F = njit(nogil=True, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)  # type: ignore[call-overload]
+    return compiled
+
+
 class Entry:
     """A compiled door from Python with one written signature, compiled (or read from the cache) at its first call."""
 
@@ -146,6 +153,54 @@ def borrowed(array: Any) -> Any:
 @overload(borrowed, inline="always")
 def _overload_borrowed(array):  # type: ignore[no-untyped-def]  # numba compares the two signatures, annotations included
     return lambda array: _borrowed(array)  # type: ignore[call-arg]
+
+
+@intrinsic
+def _first_of(typing: Any, values: Any) -> Any:
+    """Return the address of an array's first value."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return cgutils.create_struct_proxy(signature.args[0])(context, builder, value=args[0]).data
+
+    return types.CPointer(values.dtype)(values), generate
+
+
+def flat(values: Any) -> Any:
+    """Return `values` (one-dimensional, contiguous) as a bare pointer to index: one argument instead of seven, nothing to count.
+
+    For strategies' memory, whose places are fixed when a strategy is written. The caller holds the array.
+    """
+    return values
+
+
+@overload(flat, inline="always")
+def _overload_flat(values):  # type: ignore[no-untyped-def]  # numba compares the two signatures, annotations included
+    return lambda values: _first_of(values)  # type: ignore[call-arg]
+
+
+@intrinsic
+def _prefetch(typing: Any, row: Any) -> Any:
+    """Ask the processor for the cache line of a record; the address may be anything."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word = ir.IntType(32)
+        pointer = ir.IntType(8).as_pointer()
+        door = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.VoidType(), [pointer, word, word, word]), "llvm.prefetch.p0i8"
+        )
+        builder.call(door, [builder.bitcast(args[0], pointer), word(0), word(3), word(1)])
+        return context.get_dummy_value()
+
+    return types.void(row), generate
+
+
+def prefetch(row: Any) -> None:
+    """Start to load a record that will be read soon, from a stream too many for the processor to guess."""
+
+
+@overload(prefetch, inline="always")
+def _overload_prefetch(row):  # type: ignore[no-untyped-def]  # numba compares the two signatures, annotations included
+    return lambda row: _prefetch(row)  # type: ignore[call-arg]
 
 
 def compile_cached(function: Callable[..., Any], signature: Any, folder: Path) -> Any:

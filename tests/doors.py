@@ -7,7 +7,7 @@ from typing import Any
 
 from numba import njit
 
-from simcore.jit import COMPILING
+from simcore.jit import COMPILING, flat
 
 
 def door(part: Any) -> Callable[..., Any]:
@@ -20,3 +20,9 @@ def door(part: Any) -> Callable[..., Any]:
         return part(*args)
 
     return call
+
+
+@njit
+def called(function, market, position, memory, param_base, memory_base, signal):
+    """Call a compiled bar strategy from Python, its memory in an array."""
+    function(market, position, flat(memory), param_base, memory_base, signal)

@@ -24,6 +24,7 @@ from strategies.funding_carry import funding_carry
 from strategies.sma_cross import sma_cross
 from strategies.xs_momentum import xs_momentum
 from strategies.zscore_reversion import zscore_reversion
+from tests.doors import called
 
 pytestmark = pytest.mark.jitless
 ALL = (sma_cross, ema_cross, donchian_breakout, zscore_reversion, xs_momentum, funding_carry)
@@ -107,7 +108,7 @@ def stopped_at(strategy: Strategy, history: History, bar: int, params: dict[str,
     for i, row in enumerate(history.rows[:, 0]):
         stopped = (stopped or i == bar) and signal[0]["side"] != FLAT
         position[0]["side"] = FLAT if stopped else signal[0]["side"]
-        strategy.compiled(row, position[0], memory, 0, len(values), signal[0])
+        called(strategy.compiled, row, position[0], memory, 0, len(values), signal[0])
         yield int(signal[0]["side"]), int(position[0]["side"])
 
 

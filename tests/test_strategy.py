@@ -20,6 +20,7 @@ from simcore.domain.records import BAR, MARKET, SIGNAL, SLEEVE
 from simcore.indicators import sma, value_ago
 from simcore.strategy import FLAT, LONG, SHORT, StrategyError, check_strategy, load_strategy, strategy, window
 from simcore.strategy.drive import random_walk, run
+from tests.doors import called
 
 pytestmark = pytest.mark.jitless
 JITLESS = os.environ.get("NUMBA_DISABLE_JIT") == "1"
@@ -141,7 +142,7 @@ def test_the_memory_may_lie_anywhere_in_the_flat_array() -> None:
         before = flat.copy()
         position, signal, sides = np.zeros(1, SLEEVE), np.zeros(1, SIGNAL), []
         for row in rows:
-            mixed.compiled(row, position[0], flat, param_base, memory_base, signal[0])
+            called(mixed.compiled, row, position[0], flat, param_base, memory_base, signal[0])
             sides.append(int(signal[0]["side"]))
         assert np.array_equal(flat[outside], before[outside])
         results.append((sides, flat[memory_base : memory_base + len(block)].tobytes()))
@@ -155,7 +156,7 @@ ENGINE = """
     import numpy as np
     from numba import types
     from simcore.domain.records import MARKET, SIGNAL, SLEEVE
-    from simcore.jit import compile_cached, KERNEL_CACHE
+    from simcore.jit import compile_cached, flat, KERNEL_CACHE
     from simcore.strategy import BAR_FUNCTION, CROSS_FUNCTION, noop_bar, noop_cross
     from simcore.strategy.abi import MARKET_TYPE, SIGNAL_TYPE, SLEEVE_TYPE, FLAT_MEMORY
     from strategies.ema_cross import ema_cross
@@ -165,8 +166,8 @@ ENGINE = """
     def advance(bars, crosses, market, position, memory, param_base, memory_base, stride, signal, n):
         for k in range(8):
             for i in range(market.size):
-                bars[k](market[i], position[i], memory, param_base[k], memory_base[k] + i * stride, signal[i])
-            crosses[k](market, position, memory, param_base[k], memory_base[k], stride, signal, market.size)
+                bars[k](market[i], position[i], flat(memory), param_base[k], memory_base[k] + i * stride, signal[i])
+            crosses[k](market, position, flat(memory), param_base[k], memory_base[k], stride, signal, market.size)
 
     line = lambda t: types.Array(t, 1, "C")
     signature = types.void(types.UniTuple(BAR_FUNCTION, 8), types.UniTuple(CROSS_FUNCTION, 8), line(MARKET_TYPE),
@@ -231,10 +232,11 @@ USE_MINE = """
     import json, numpy as np
     from simcore.domain.records import MARKET, SIGNAL, SLEEVE
     from simcore.strategy import load_strategy
+    from tests.doors import called
     mine = load_strategy("mine", "mine", ["{folder}"])
     market, position, signal = np.zeros(1, MARKET), np.zeros(1, SLEEVE), np.zeros(1, SIGNAL)
     market["close"] = 50.0
-    mine.compiled(market[0], position[0], np.zeros(1), 0, 0, signal[0])
+    called(mine.compiled, market[0], position[0], np.zeros(1), 0, 0, signal[0])
     print(json.dumps([int(signal["side"][0]), sum(mine.compiled.stats.cache_hits.values())]))
 """
 

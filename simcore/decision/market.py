@@ -11,14 +11,14 @@ from __future__ import annotations
 from simcore.decision.outbox import log_short_nb
 from simcore.domain.enums import CalledOn, LedgerKind
 from simcore.domain.records import MAX_SYMBOLS
-from simcore.jit import kernel, part
+from simcore.jit import kernel, merged, part
 
 NANOS_PER_HOUR = 3_600_000_000_000
 HOURS_PER_DAY = 24
 ON_TIMER, ON_BOOK, ON_TRADE = int(CalledOn.TIMER), int(CalledOn.BOOK), int(CalledOn.TRADE)
 
 
-@part
+@merged
 def on_bar_nb(core, symbol, bar):
     """Take one closed bar of `symbol` into the core's market view."""
     instrument = core["instrument"][symbol]
@@ -31,6 +31,7 @@ def on_bar_nb(core, symbol, bar):
     if market["bars"] > 0 and open_ns > market["ts_ns"]:
         missing = (open_ns - market["ts_ns"]) // interval
         market["bars_since_gap"] = 0
+        core["gaps"] += 1
     else:
         market["bars_since_gap"] += 1
     market["gap_bars"] = missing
@@ -76,6 +77,7 @@ def on_view_nb(core, view):
     gaps = view["gaps"] if market["book_ok"] == 1 else view["gaps"] + market["gap_bars"]
     market["gap_bars"] = gaps
     if gaps > 0:
+        core["gaps"] += 1
         market["bars_since_gap"] = 0
     if view["book_ok"] == 0 or bid_ticks < 1 or ask_ticks <= bid_ticks:
         market["book_ok"] = 0
@@ -255,7 +257,7 @@ def steps_seen_nb(core, strategy, symbol):
     return core["market"][entry["timeframe"] * MAX_SYMBOLS + symbol]["bars"]
 
 
-@part
+@merged
 def utc_hour_nb(ts_ns):
     """Return the UTC hour of day, 0 to 23."""
     return (ts_ns // NANOS_PER_HOUR) % HOURS_PER_DAY

@@ -8,6 +8,7 @@ from simcore.jit import part
 
 BROKEN_LEDGER_FULL = 1
 BROKEN_REQUESTS_FULL = 2
+NANOS_PER_MINUTE = 60_000_000_000
 
 
 @part
@@ -97,6 +98,8 @@ def request_order_nb(core, route_id, order_type, tif, qty_lots, price_ticks, red
     request["quote"] = -1
     request["expire_ns"] = 0
     core["n_requests"] = n + 1
+    if core["account"]["orders_in_minute"] == 0:
+        core["account"]["minute"] = core["now_ns"] // NANOS_PER_MINUTE
     core["account"]["orders_in_minute"] += 1
     core["totals"]["orders"] += 1
     log_nb(

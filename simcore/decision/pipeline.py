@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from simcore.decision.exposure import clear_intent_nb, gather_exposure_nb, losses_nb, mark_account_nb, price_intent_nb
 from simcore.decision.market import ON_BOOK, ON_TIMER, ON_TRADE, clear_fresh_nb, steps_seen_nb
-from simcore.decision.outbox import log_gate_vetoes_nb, log_nb, log_short_nb
+from simcore.decision.outbox import NANOS_PER_MINUTE, log_gate_vetoes_nb, log_nb, log_short_nb
 from simcore.decision.quoter import withdraw_quotes_nb
 from simcore.decision.risk_gate import check_order_nb, latch_kill_switch_nb
 from simcore.decision.router import (
@@ -21,16 +21,15 @@ from simcore.decision.router import (
     send_next_nb,
 )
 from simcore.decision.screener import would_emit_nb
-from simcore.decision.sizer import minimum_lots_nb, size_lots_nb, suggest_gross_usd_nb
+from simcore.decision.sizer import fit_lots_nb, minimum_lots_nb, suggest_gross_usd_nb
 from simcore.domain.enums import BUY, LedgerKind, Leg, PositionMode, Purpose, Screen
 from simcore.domain.records import EQUITY_ROOM, MAX_SYMBOLS
 from simcore.engine.margin import maintenance_nb
 from simcore.engine.money import mul_div_floor_nb
 from simcore.engine.rounding import lots_down_nb, passive_ticks_nb
-from simcore.jit import inlined, kernel, part
+from simcore.jit import flat, inlined, kernel, part
 
 NANOS_PER_DAY = 86_400_000_000_000
-NANOS_PER_MINUTE = 60_000_000_000
 BROKEN_EQUITY_FULL = 5
 HORIZON = int(Purpose.HORIZON)
 
@@ -57,7 +56,6 @@ def begin_decision_nb(core, work_routes, flatten):
         turn_universe_nb(core)
     if account["orders_in_minute"] > 0 and now // NANOS_PER_MINUTE != account["minute"]:
         account["orders_in_minute"] = 0
-    account["minute"] = now // NANOS_PER_MINUTE if account["orders_in_minute"] == 0 else account["minute"]
     code = latch_kill_switch_nb(account, core["limits"][0], now)
     if code != 0:
         log_short_nb(core, LedgerKind.KILL_SWITCH.value, code, -1, -1, 0, account["drawdown_pct"], core["limits"][0]["max_drawdown_pct"])
@@ -98,6 +96,7 @@ def flatten_nb(core):
 def call_strategies_nb(core, memory, bar_functions, cross_functions):
     """Let every strategy that has a new bar of its timeframe state its wish."""
     n = core["n_symbols"]
+    places = flat(memory)
     for index in range(core["n_strategies"]):
         entry = core["strategy"][index]
         first = entry["timeframe"] * MAX_SYMBOLS
@@ -108,11 +107,13 @@ def call_strategies_nb(core, memory, bar_functions, cross_functions):
                 market = core["market"][first + symbol]
                 if market["fresh"] == 1:
                     sleeve = core["sleeve"][own + symbol]
-                    bar_functions[index](market, sleeve, memory, params, base + symbol * stride, core["signal"][own + symbol])
+                    # A place in a tuple that is known when compiling costs nothing; most runs have one strategy.
+                    function = bar_functions[0] if index == 0 else bar_functions[index]
+                    function(market, sleeve, places, params, base + symbol * stride, core["signal"][own + symbol])
         elif entry["on"] == 1 and any_fresh_nb(core, first):
             markets = core["market"][first : first + n]
             sleeves = core["sleeve"][own : own + n]
-            cross_functions[index](markets, sleeves, memory, params, base, stride, core["signal"][own : own + n], n)
+            cross_functions[index](markets, sleeves, places, params, base, stride, core["signal"][own : own + n], n)
 
 
 @inlined
@@ -133,7 +134,7 @@ def call_event_strategies_nb(core, memory, bar_functions):
             sleeve = core["sleeve"][own + symbol]
             if sleeve["barred"] == 0 and concerns_nb(market, on):
                 sleeve["calls"] += 1
-                bar_functions[index](market, sleeve, memory, params, base + symbol * stride, core["signal"][own + symbol])
+                bar_functions[index](market, sleeve, flat(memory), params, base + symbol * stride, core["signal"][own + symbol])
 
 
 @part
@@ -296,7 +297,7 @@ def size_entry_nb(core, strategy, symbol, side):
     # Leverage and maintenance come from the bracket of the whole suggestion: a smaller order is never in a harder one.
     price_intent_nb(core, max(intent["step_lots"], lots_down_nb(usd / intent["price"], instrument["step_size"], 1)), worst)
     share = sizing["max_participation_pct"]
-    lots, clamp = size_lots_nb(intent, account, limits, usd, market["volume_day"], share, instrument["step_size"])
+    lots, clamp = fit_lots_nb(intent, account, limits, usd, market["volume_day"], share, instrument["step_size"], core["checks"])
     price_intent_nb(core, lots, worst)
     log_nb(
         core, LedgerKind.SIZE.value, clamp, symbol, strategy, 0, side, lots, worst, usd, intent["notional"], market["volume_day"],
@@ -413,7 +414,8 @@ def sample_equity_nb(core):
 @inlined
 def end_decision_nb(core, consider, end_trade):
     """Act on the wishes, note gaps, sample equity, and forget which bars were new."""
-    note_gaps_nb(core)
+    if core["gaps"] > 0:
+        note_gaps_nb(core)
     act_on_wishes_nb(core, consider, end_trade)
     core["totals"]["decisions"] += 1
     if core["now_ns"] >= core["equity_due_ns"]:
@@ -432,3 +434,4 @@ def note_gaps_nb(core):
             core["totals"]["gaps"] += 1
             core["totals"]["gap_bars"] += market["gap_bars"]
             log_short_nb(core, LedgerKind.GAP.value, 0, symbol, -1, 0, market["gap_bars"] * 1.0, 0.0)
+    core["gaps"] = 0

@@ -127,6 +127,12 @@ def size_lots_nb(intent, account, limits, gross_usd, volume_day_base, max_partic
     What fits is asked of the gate itself: each limit is monotone in size, so the largest that fits is one number.
     """
     checks = np.empty((N_VETOES, 2))
+    return fit_lots_nb(intent, account, limits, gross_usd, volume_day_base, max_participation_pct, step_size, checks)
+
+
+@kernel
+def fit_lots_nb(intent, account, limits, gross_usd, volume_day_base, max_participation_pct, step_size, checks):
+    """Size as `size_lots_nb` does, with `checks` (float64[N_VETOES, 2]) as room to compare in."""
     step, one = int(intent["step_lots"]), notional_nb(intent, intent["step_lots"])
     least = minimum_lots_nb(intent)
     if not (gross_usd > 0.0):

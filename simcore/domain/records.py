@@ -280,6 +280,7 @@ CORE = np.dtype(
         ("active_routes", I8),
         ("route_high", I8),
         ("fresh", I8),
+        ("gaps", I8),
         ("equity_every_ns", I8),
         ("equity_due_ns", I8),
         ("next_day_ns", I8),

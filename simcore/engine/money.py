@@ -14,6 +14,7 @@ E8 = 100_000_000
 MONEY_MAX = 2**62
 AMOUNT_MAX = MONEY_MAX / E8
 _INT64_MAX = 2**63 - 1
+_SMALL_PRODUCT = 9e18
 
 
 @kernel
@@ -21,6 +22,9 @@ def _mul_div_nb(a, b, c):
     """Return quotient and remainder of a*b/c for a, b >= 0 and c > 0, without ever forming a*b when it is too large."""
     if c <= 0:
         raise ValueError("mul_div: the divisor must be positive")
+    if float(a) * float(b) < _SMALL_PRODUCT:
+        whole = a * b // c
+        return whole, a * b - whole * c
     quotient = (a // c) * b
     rest = a % c
     if rest == 0 or b <= _INT64_MAX // rest:

@@ -21,11 +21,12 @@ from simcore.domain.records import BAR, FUNDING, INPUT, MARK, REPORT, RUN
 from simcore.engine.joints import VENUE_TABLE, VENUE_TYPE
 from simcore.engine.schedule import NEVER, find_next_other_nb, next_slice_nb
 from simcore.engine.venue import see_bar_nb, see_mark_nb
-from simcore.jit import borrowed, entry, part
+from simcore.jit import borrowed, entry, part, prefetch
 from simcore.strategy.abi import FLAT_MEMORY
 
 MAX_ROUNDS = 64
 BROKEN_ENDLESS_TALK = 21
+BARS_AHEAD = 12
 PHASE_SLICE, PHASE_STRATEGIES = 0, 1
 
 
@@ -183,6 +184,7 @@ def advance_nb(
                     close_ns = run["bar_ns"][symbol]
                     if close_ns == ts_ns:
                         pos = run["bar_pos"][symbol]
+                        prefetch(bars[min(pos + BARS_AHEAD, run["bar_end"][symbol] - 1)])
                         if venue["live_orders"][symbol] > 0:
                             match_bar(venue, symbol, bars[pos])
                         see_bar_nb(venue, symbol, bars[pos])

@@ -58,14 +58,18 @@ def set_bands_nb(venue, room):
         else:
             quantity = lots * venue["instrument"][symbol]["step_size"] * (1.0 + venue["mmr_bound"])
             worst = worst_price_nb(venue, symbol)
-            venue["safe_low"][symbol] = worst - share / quantity if share > 0.0 else math.inf
-            venue["safe_high"][symbol] = worst + share / quantity if share > 0.0 else 0.0
+            move = share / quantity
+            venue["safe_low"][symbol] = worst - move if share > 0.0 else math.inf
+            venue["safe_high"][symbol] = worst + move if share > 0.0 else 0.0
 
 
 @part
 def worst_price_nb(venue, symbol):
     """Return the extreme at which the symbol's legs together are worth least, after their maintenance."""
     low, high = venue["low"][symbol], venue["high"][symbol]
+    first, second = venue["position"][symbol * 2]["qty_lots"], venue["position"][symbol * 2 + 1]["qty_lots"]
+    if (first == 0 or second == 0) and venue["mmr_bound"] < 1.0:
+        return low if first + second > 0 else high
     return low if net_value_nb(venue, symbol, low) <= net_value_nb(venue, symbol, high) else high
 
 

@@ -1,7 +1,7 @@
 """The strategy interface: the two written signatures every strategy compiles to, and functions that do nothing.
 
-A strategy receives records by pointer and one flat float64 array that holds all parameters and all memory of the run,
-so one signature fits every strategy and the engine compiles once for all of them.
+A strategy receives records by pointer, and by pointer too one flat float64 array that holds all parameters and all memory
+of the run, so one signature fits every strategy and the engine compiles once for all of them.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ MARKET_TYPE = numba.from_dtype(MARKET)
 SLEEVE_TYPE = numba.from_dtype(SLEEVE)
 SIGNAL_TYPE = numba.from_dtype(SIGNAL)
 FLAT_MEMORY = types.Array(types.float64, 1, "C")
+PLACES = types.CPointer(types.float64)
 
-BAR_SIGNATURE = types.void(MARKET_TYPE, SLEEVE_TYPE, FLAT_MEMORY, types.int64, types.int64, SIGNAL_TYPE)
+BAR_SIGNATURE = types.void(MARKET_TYPE, SLEEVE_TYPE, PLACES, types.int64, types.int64, SIGNAL_TYPE)
 CROSS_SIGNATURE = types.void(
     types.Array(MARKET_TYPE, 1, "C"),
     types.Array(SLEEVE_TYPE, 1, "C"),
-    FLAT_MEMORY,
+    PLACES,
     types.int64,
     types.int64,
     types.int64,

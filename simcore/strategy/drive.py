@@ -14,7 +14,7 @@ import numpy as np
 from numba import types
 
 from simcore.domain.records import MARKET, SIGNAL, SLEEVE
-from simcore.jit import KERNEL_CACHE, compile_cached
+from simcore.jit import KERNEL_CACHE, compile_cached, flat
 from simcore.strategy.abi import (
     BAR_FUNCTION,
     CROSS_FUNCTION,
@@ -74,7 +74,7 @@ def drive_bar(function, rows, position, memory, param_base, memory_base, stride,
         for i in range(rows.shape[1]):
             if rows[t, i]["fresh"] == 1:
                 follow_nb(position[i], signal[i], rows[t, i])
-                function(rows[t, i], position[i], memory, param_base, memory_base + i * stride, signal[i])
+                function(rows[t, i], position[i], flat(memory), param_base, memory_base + i * stride, signal[i])
             out[t, i] = signal[i]
 
 
@@ -85,7 +85,7 @@ def drive_cross(function, rows, position, memory, param_base, memory_base, strid
         for i in range(n):
             if rows[t, i]["fresh"] == 1:
                 follow_nb(position[i], signal[i], rows[t, i])
-        function(rows[t], position, memory, param_base, memory_base, stride, signal, n)
+        function(rows[t], position, flat(memory), param_base, memory_base, stride, signal, n)
         for i in range(n):
             out[t, i] = signal[i]
 
