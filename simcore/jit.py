@@ -156,6 +156,26 @@ def _overload_borrowed(array):  # type: ignore[no-untyped-def]  # numba compares
 
 
 @intrinsic
+def _trailing_zeros(typing: Any, bits: Any) -> Any:
+    """Count the zeros below the lowest set bit."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.IntType(1)(1))
+
+    return types.int64(types.int64), generate
+
+
+def trailing_zeros(bits: Any) -> Any:
+    """Return the place of the lowest set bit of a positive integer."""
+    return (int(bits) & -int(bits)).bit_length() - 1
+
+
+@overload(trailing_zeros, inline="always")
+def _overload_trailing_zeros(bits):  # type: ignore[no-untyped-def]  # numba compares the two signatures, annotations included
+    return lambda bits: _trailing_zeros(bits)  # type: ignore[call-arg]
+
+
+@intrinsic
 def _first_of(typing: Any, values: Any) -> Any:
     """Return the address of an array's first value."""
 

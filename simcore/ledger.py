@@ -13,7 +13,7 @@ import numpy as np
 from numba import types
 
 from simcore.domain.records import EQUITY, LEDGER, ROUTE, TRADE
-from simcore.jit import borrowed, entry
+from simcore.jit import borrowed, entry, inlined, trailing_zeros
 
 # Counter of the core, table it counts, layout: what a run writes, in the order in which the digest reads it.
 TABLES = (
@@ -31,28 +31,38 @@ ROWS = types.Array(types.uint32, 2, "C")
 WORDS = types.Array(types.uint32, 1, "C")
 
 
-@entry(types.int64(ROWS, WORDS, WORDS, types.int64, types.int64))
+@inlined
+def pack_row_nb(rows: Any, index: Any, earlier: Any, before: Any, out: Any, at: Any, step: Any) -> Any:
+    """Write row `index` as what differs from row `before` of `earlier`; return the next free place."""
+    width = rows.shape[1]
+    for first in range(0, width, MASK_BITS):
+        mask = 0
+        for k in range(min(MASK_BITS, width - first)):
+            mask |= (1 if rows[index, first + k] != earlier[before, first + k] else 0) << k
+        if first == 0 and step > 0:
+            mask = mask & ~1 | (1 if rows[index, 0] != earlier[before, 0] + step else 0)
+        out[at] = mask
+        at += 1
+        while mask != 0:
+            out[at] = rows[index, first + trailing_zeros(mask)]
+            mask &= mask - 1
+            at += 1
+    return at
+
+
+@entry(types.int64(ROWS, ROWS, WORDS, types.int64, types.int64))
 def pack_rows_nb(rows: Any, before: Any, out: Any, at: Any, step: Any) -> Any:
     """Write rows to `out` from place `at` on, as masks and changed words; return the next free place.
 
-    rows: uint32[n, words]. before: the row before the first; it becomes the last. step: what the first word grows by unmarked.
+    rows: uint32[n, words]. before: uint32[1, words], the row before the first; it becomes the last. step: what the first word
+    grows by unmarked.
     """
     rows, before, out = borrowed(rows), borrowed(before), borrowed(out)
-    width = rows.shape[1]
-    for index in range(rows.shape[0]):
-        for first in range(0, width, MASK_BITS):
-            mask, place = 0, at
-            at += 1
-            for k in range(min(MASK_BITS, width - first)):
-                word = rows[index, first + k]
-                expected = before[first + k] if index == 0 else rows[index - 1, first + k]
-                changed = 1 if word != expected + (step if first + k == 0 else 0) else 0
-                out[at] = word
-                mask |= changed << k
-                at += changed
-            out[place] = mask
-    for k in range(width):
-        before[k] = rows[rows.shape[0] - 1, k]
+    at = pack_row_nb(rows, 0, before, 0, out, at, step)
+    for index in range(1, rows.shape[0]):
+        at = pack_row_nb(rows, index, rows, index - 1, out, at, step)
+    for k in range(rows.shape[1]):
+        before[0, k] = rows[rows.shape[0] - 1, k]
     return at
 
 
@@ -84,7 +94,7 @@ class Roll:
         self.rows = 0
         self.hash = hashlib.sha256()
         self._width = layout.itemsize // 4
-        self._before = np.zeros(self._width, np.uint32)
+        self._before = np.zeros((1, self._width), np.uint32)
         self._blocks: list[tuple[np.ndarray, int]] = []  # each with the number of the row after its last
         self._at = 0
 

@@ -1,7 +1,9 @@
 """simcore: the whole pipeline (screener, sizer, gate, router, account twin, ledger) on the same rule.
 
     python -m benchmarks.jobs.simcore_job prepare CLOSE.npy FOLDER     float columns -> a feed's records on disk
-    python -m benchmarks.jobs.simcore_job replay FOLDER REPEATS        map the records, replay, print figures
+    python -m benchmarks.jobs.simcore_job replay FOLDER patient REPEATS    map the records, replay, print figures
+
+patient: the router as configured, quotes first, re-quoted; most orders never fill. taker: one order a signal and leg.
 
 Two processes, so that the memory of the second is that of a replay from prepared data, as a catalog gives it.
 """
@@ -36,6 +38,8 @@ SETTINGS = {
     "risk_limits.max_orders_per_minute": 10_000,
 }
 
+ROUTERS: dict[str, dict[str, Any]] = {"patient": {}, "taker": {"settings.router.maker_first": "false"}}
+
 
 def prepare(close_path: str, folder: str) -> None:
     """Write the feed of a close matrix: bars as .npy, everything else pickled beside it (a file of our own making)."""
@@ -56,7 +60,7 @@ def prepare(close_path: str, folder: str) -> None:
     print(f'{{"prepare_s": {seconds}, "prepare_ns_bar": {seconds * 1e9 / close.size}}}')
 
 
-def replay(folder: str, repeats: int) -> None:
+def replay(folder: str, router: str, repeats: int) -> None:
     """Replay a prepared feed, cold once and then warm, and print the figures."""
     from simcore import __version__
     from simcore.config import load_config
@@ -64,7 +68,7 @@ def replay(folder: str, repeats: int) -> None:
 
     bars = np.load(Path(folder) / "bars.npy", mmap_mode="r").view(BAR)  # the file forgets that the record is aligned
     feed = Feed(bars=bars, **pickle.loads((Path(folder) / "rest.pickle").read_bytes()))
-    config = load_config().replace(strategies=["sma_cross"], cash=CASH, allow_unlisted_symbols=True, set=SETTINGS)
+    config = load_config().replace(strategies=["sma_cross"], cash=CASH, allow_unlisted_symbols=True, set=SETTINGS | ROUTERS[router])
 
     def job() -> dict[str, Any]:
         recording = run_replay(feed, config)
@@ -84,4 +88,7 @@ def replay(folder: str, repeats: int) -> None:
 
 
 if __name__ == "__main__":
-    {"prepare": lambda: prepare(sys.argv[2], sys.argv[3]), "replay": lambda: replay(sys.argv[2], int(sys.argv[3]))}[sys.argv[1]]()
+    if sys.argv[1] == "prepare":
+        prepare(sys.argv[2], sys.argv[3])
+    else:
+        replay(sys.argv[2], sys.argv[3], int(sys.argv[4]))

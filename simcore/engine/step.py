@@ -20,8 +20,9 @@ from simcore.domain.enums import InputKind
 from simcore.domain.records import BAR, FUNDING, INPUT, MARK, REPORT, RUN
 from simcore.engine.joints import VENUE_TABLE, VENUE_TYPE
 from simcore.engine.schedule import NEVER, find_next_other_nb, next_slice_nb
+from simcore.engine.stretch import is_quiet_nb, play_quiet_nb
 from simcore.engine.venue import see_bar_nb, see_mark_nb
-from simcore.jit import borrowed, entry, part, prefetch
+from simcore.jit import borrowed, entry, flat, part, prefetch
 from simcore.strategy.abi import FLAT_MEMORY
 
 MAX_ROUNDS = 64
@@ -169,6 +170,12 @@ def advance_nb(
     work_routes, flatten = functions.work_routes, functions.flatten
     slices = 0
     while True:
+        if run["phase"] == PHASE_SLICE and is_quiet_nb(run, venue, core):
+            before = run["slices"]
+            if play_quiet_nb(run, venue, core, bars, flat(memory), bar_functions[0], until_ns, max_slices - slices):
+                run["phase"] = PHASE_STRATEGIES
+                slices += 1
+            slices += run["slices"] - before
         if run["phase"] == PHASE_SLICE:
             ts_ns = next_slice_nb(run)
             if ts_ns > until_ns or ts_ns >= NEVER or slices >= max_slices:

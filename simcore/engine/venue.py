@@ -12,7 +12,7 @@ from simcore.engine.account import apply_fill_nb, apply_funding_nb, apply_transf
 from simcore.engine.fees import fee_e8_nb
 from simcore.engine.margin import initial_margin_nb
 from simcore.engine.money import notional_e8_nb
-from simcore.jit import kernel, merged, part
+from simcore.jit import kernel, part
 
 BROKEN_REPORTS_FULL = 11
 TRIGGERED = 2
@@ -335,7 +335,7 @@ def shrink_exits_nb(venue, filled_index, qty_lots, ts_ns):
                 drop_order_nb(venue, index)
 
 
-@merged
+@kernel
 def see_bar_nb(venue, symbol, bar):
     """Remember a bar's prices for margin: contract prices, until a mark of the same time replaces them.
 
