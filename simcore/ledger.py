@@ -13,7 +13,7 @@ import numpy as np
 from numba import types
 
 from simcore.domain.records import EQUITY, LEDGER, ROUTE, TRADE
-from simcore.jit import borrowed, entry, inlined, trailing_zeros
+from simcore.jit import borrowed, entry, flat, inlined, trailing_zeros
 
 # Counter of the core, table it counts, layout: what a run writes, in the order in which the digest reads it.
 TABLES = (
@@ -32,37 +32,37 @@ WORDS = types.Array(types.uint32, 1, "C")
 
 
 @inlined
-def pack_row_nb(rows: Any, index: Any, earlier: Any, before: Any, out: Any, at: Any, step: Any) -> Any:
-    """Write row `index` as what differs from row `before` of `earlier`; return the next free place."""
-    width = rows.shape[1]
+def pack_row_nb(rows: Any, row: Any, earlier: Any, before: Any, width: Any, out: Any, at: Any, step: Any) -> Any:
+    """Write the row that begins at `rows[row]` as what differs from that at `earlier[before]`; return the next free place."""
     for first in range(0, width, MASK_BITS):
         mask = 0
-        for k in range(min(MASK_BITS, width - first)):
-            mask |= (1 if rows[index, first + k] != earlier[before, first + k] else 0) << k
+        for k in range(first, min(first + MASK_BITS, width)):
+            mask |= (1 if rows[row + k] != earlier[before + k] else 0) << (k - first)
         if first == 0 and step > 0:
-            mask = mask & ~1 | (1 if rows[index, 0] != earlier[before, 0] + step else 0)
+            mask = mask & ~1 | (1 if rows[row] != earlier[before] + step else 0)
         out[at] = mask
         at += 1
         while mask != 0:
-            out[at] = rows[index, first + trailing_zeros(mask)]
+            out[at] = rows[row + first + trailing_zeros(mask)]
             mask &= mask - 1
             at += 1
     return at
 
 
-@entry(types.int64(ROWS, ROWS, WORDS, types.int64, types.int64))
+@entry(types.int64(WORDS, WORDS, WORDS, types.int64, types.int64))
 def pack_rows_nb(rows: Any, before: Any, out: Any, at: Any, step: Any) -> Any:
     """Write rows to `out` from place `at` on, as masks and changed words; return the next free place.
 
-    rows: uint32[n, words]. before: uint32[1, words], the row before the first; it becomes the last. step: what the first word
-    grows by unmarked.
+    rows: uint32, one row after the other. before: uint32, the row before the first; it becomes the last. step: what the first
+    word grows by unmarked. `out` has room for every word and mask.
     """
-    rows, before, out = borrowed(rows), borrowed(before), borrowed(out)
-    at = pack_row_nb(rows, 0, before, 0, out, at, step)
-    for index in range(1, rows.shape[0]):
-        at = pack_row_nb(rows, index, rows, index - 1, out, at, step)
-    for k in range(rows.shape[1]):
-        before[0, k] = rows[rows.shape[0] - 1, k]
+    width, size = len(before), len(rows)
+    words, earlier, packed = flat(rows), flat(before), flat(out)
+    at = pack_row_nb(words, 0, earlier, 0, width, packed, at, step)
+    for row in range(width, size, width):
+        at = pack_row_nb(words, row, words, row - width, width, packed, at, step)
+    for k in range(width):
+        earlier[k] = words[size - width + k]
     return at
 
 
@@ -94,7 +94,7 @@ class Roll:
         self.rows = 0
         self.hash = hashlib.sha256()
         self._width = layout.itemsize // 4
-        self._before = np.zeros((1, self._width), np.uint32)
+        self._before = np.zeros(self._width, np.uint32)
         self._blocks: list[tuple[np.ndarray, int]] = []  # each with the number of the row after its last
         self._at = 0
 
@@ -105,7 +105,7 @@ class Roll:
             self._blocks.append((np.empty(max(BLOCK_WORDS, most), np.uint32), self.rows))
             self._at = 0
         block, begin = self._blocks[-1][0], self._at
-        words = rows.view(np.uint32).reshape(len(rows), self._width)
+        words = rows.view(np.uint32)
         self._at = int(pack_rows_nb(words, self._before, block, begin, self.step))
         self.rows += len(rows)
         self._blocks[-1] = block, self.rows
