@@ -69,6 +69,15 @@ def log_gate_vetoes_nb(core, mask):
 
 
 @part
+def count_order_nb(core):
+    """Count one order in its minute; a decision in a later minute begins the count anew."""
+    account = core["account"]
+    if account["orders_in_minute"] == 0:
+        account["minute"] = core["now_ns"] // NANOS_PER_MINUTE
+    account["orders_in_minute"] += 1
+
+
+@part
 def request_order_nb(core, route_id, order_type, tif, qty_lots, price_ticks, reduce_only):
     """Queue one new order for the route and return its id. Ids step by four: id + 1 is its stop, id + 2 its target."""
     n = core["n_requests"]
@@ -98,9 +107,7 @@ def request_order_nb(core, route_id, order_type, tif, qty_lots, price_ticks, red
     request["quote"] = -1
     request["expire_ns"] = 0
     core["n_requests"] = n + 1
-    if core["account"]["orders_in_minute"] == 0:
-        core["account"]["minute"] = core["now_ns"] // NANOS_PER_MINUTE
-    core["account"]["orders_in_minute"] += 1
+    count_order_nb(core)
     core["totals"]["orders"] += 1
     log_nb(
         core, LedgerKind.REQUEST.value, order_type, route["symbol"], route["strategy"], order_id, route["side"], qty_lots, price_ticks,
@@ -129,7 +136,7 @@ def request_quote_nb(core, index):
     request["qty_lots"] = quote["qty_lots"]
     request["price_ticks"] = quote["price_ticks"]
     core["n_requests"] = n + 1
-    core["account"]["orders_in_minute"] += 1
+    count_order_nb(core)
     core["totals"]["orders"] += 1
     core["totals"]["quotes"] += 1
     log_nb(

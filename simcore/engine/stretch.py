@@ -22,7 +22,9 @@ def is_quiet_nb(run, venue, core):
     if venue["live_orders"][0] > 0 or venue["n_reports"] > 0 or venue["look"] == 1 or run["journal_on"] == 1 or run["external"] == 1:
         return False
     account = core["account"]
-    if account["orders_in_minute"] > 0 or account["kill_switch"] != 0 or not account["peak_nav"] > 0.0 or core["strategy"][0]["on"] != 0:
+    if core["n_quotes"] > 0 or account["orders_in_minute"] > 0 or core["strategy"][0]["on"] != 0:
+        return False
+    if account["kill_switch"] != 0 or not account["peak_nav"] > 0.0:
         return False
     hedged = core["position"][0]["qty_lots"] != 0 and core["position"][1]["qty_lots"] != 0
     return not hedged and core["market"][0]["bars"] > 0 and run["bar_pos"][0] < run["bar_end"][0]
