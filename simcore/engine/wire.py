@@ -99,6 +99,9 @@ def answer_nb(stream, venue, latencies, responses):
             stream["latency_model"], stream["response_ns"], stream["feed_response_factor"], latencies[max(0, report["symbol"])],
             responses, report["ts_ns"],
         )  # fmt: skip
+        if report["kind"] == ReportKind.TRANSFER:
+            # What is paid in before the start is no news: without it the first wakes would know no balance.
+            delay = 0
         stream["last_known_ns"] = max(stream["last_known_ns"], report["ts_ns"] + delay)
         stream["known_ns"][index] = stream["last_known_ns"]
 

@@ -222,6 +222,13 @@ def test_the_uncompiled_engine_writes_the_compiled_ones_digest() -> None:
     assert done.stdout.strip() == digest, done.stderr[-2_000:]
 
 
+def test_the_balance_is_known_at_the_first_wake_however_early_it_is() -> None:
+    feed, _, _ = whole()
+    run = session(feed, narrow)
+    run.advance(max_slices=1)
+    assert float(run.core["account"]["nav"]) == pytest.approx(run.plan.config.cash)
+
+
 def test_nothing_is_known_before_its_answer_has_come_back() -> None:
     feed, _, _ = whole()
     slow = config().replace(set={"settings.book_model.response_latency_ms": 40.0, "settings.book_model.entry_latency_ms": 15.0})
