@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,15 @@ from replay_data.reduce import bars_only, touch_only, trades_only, with_bars
 from simcore.domain.errors import ConfigError, DataError
 from simcore.report import tearsheet
 from simcore.report.band import span_of, variants
+from simcore.report.chartdata import chart_data
 from simcore.report.fidelity import RUNGS
+from simcore.report.run import Run
 from simcore.strategy import strategy
 from tests import book_streams
+from tests.fakes import fake_recording, without_trades
 from tests.scenes import A, config_of, feed_of, flat
+from tests.test_mids import GAP, TRADE, feed_from
+from tests.test_reduce import SNAPSHOT
 
 SETTINGS = {
     "settings.router.wait_s": 0.4,
@@ -171,3 +177,28 @@ def test_variants_that_change_nothing_are_replayed_once() -> None:
 def test_a_wrong_name_is_refused_before_anything_is_replayed() -> None:
     with pytest.raises(ConfigError, match="Did you mean"):
         simcore.fidelity(feed=books(), strategy="ema_cros")
+
+
+# ---------------------------------------------------------------- the page of a short recording
+
+
+def test_a_recording_of_minutes_has_a_curve_and_candles_of_seconds() -> None:
+    run = simcore.replay(feed=with_bars(books(), "1s"), strategy=swing, params=SETTINGS | {"settings.equity_sample_s": 3_600})
+    assert len(run.equity) > 60, "samples an hour apart would be no curve"
+    page = tearsheet.page(run.recording, run.metrics, run.checks, run.order_figures)
+    assert "order books ·" in page and "1s bars ·" not in page and "An order meets the book at its arrival" in page
+    assert "say nothing" in page, "a day and a year have no meaning here"
+    drawn = chart_data(run.recording)["symbols"][0]
+    assert drawn["seconds"] == 1 and drawn["bars"]["t"]["n"] > 60 and drawn["gaps"]["n"] == 0
+
+
+def test_broken_spans_of_a_book_are_marked_in_chart_and_words() -> None:
+    rows = [*SNAPSHOT, *((1_000 * at, TRADE, 1, 1_001, 1) for at in range(1, 60)), (60_000, GAP, 1, 100, 0)]
+    rows += [(70_000, *row[1:]) for row in SNAPSHOT] + [(1_000 * at, TRADE, 1, 1_001, 1) for at in range(71, 120)]
+    feed = feed_from(rows)
+    recording = replace(without_trades(fake_recording()), feed=feed, start_ns=feed.start_ns, end_ns=feed.end_ns)
+    drawn = chart_data(recording)["symbols"][0]
+    assert drawn["seconds"] == 1 and drawn["gaps"]["n"] == 1  # no candle in between: one place
+    run = Run(recording)
+    page = tearsheet.page(recording, run.metrics, run.checks, run.order_figures)
+    assert "the book was unusable in 1 span, 10 s in all" in page

@@ -20,6 +20,7 @@ from simcore.strategy import Strategy, load_strategy
 
 NANOS = 1_000_000_000
 FIRST_ORDER_ID = 4
+BOOK_SAMPLES = 240  # a recording of minutes would have two samples an hour apart, and no curve
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ def build_core(plan: Plan, instruments: np.ndarray) -> tuple[np.ndarray, np.ndar
     core["n_timeframes"] = len(plan.timeframes)
     core["timeframe_ns"][: len(plan.timeframes)] = plan.timeframes
     core["next_order_id"] = FIRST_ORDER_ID
-    core["equity_every_ns"] = round(config.settings.equity_sample_s * NANOS)
+    core["equity_every_ns"] = equity_every_ns(plan)
     core["bar_frame"] = plan.bar_frame
     core["mark_max_age_ns"] = round(config.settings.book_model.mark_max_age_s * NANOS)
     core["flatten_on_kill"] = int(config.settings.kill_switch.flatten)
@@ -252,6 +253,15 @@ def start_quoter(core: Any, plan: Plan) -> None:
             f"settings.json: quoter.max_levels: {model.max_levels} levels on every quoted symbol need room for {at} orders; a run has "
             f"{MAX_QUOTES}. Quote fewer levels or symbols."
         )
+
+
+def equity_every_ns(plan: Plan) -> int:
+    """Return how often the account is sampled: as configured, on books at least BOOK_SAMPLES times, each second at most."""
+    configured = round(plan.config.settings.equity_sample_s * NANOS)
+    if not plan.on_books:
+        return configured
+    share = (plan.feed.end_ns - plan.feed.start_ns) // BOOK_SAMPLES // NANOS * NANOS
+    return min(configured, max(share, NANOS))
 
 
 def start_market(core: Any, plan: Plan, index: int, instrument: Any) -> None:

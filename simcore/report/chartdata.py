@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simcore.domain.enums import LedgerKind, Purpose
+from simcore.domain.enums import EventKind, LedgerKind, Purpose
 from simcore.report import series
 from simcore.report.metrics import market_curve
 from simcore.report.tables import SECOND_NS
 
 if TYPE_CHECKING:
+    from replay_data.feed import Feed
     from simcore.replay import Recording
 
-READABLE_S = (60, 180, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400, 259_200, 604_800)
+READABLE_S = (1, 5, 10, 15, 30, 60, 180, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400, 259_200, 604_800)
 MAX_BARS = 2_500
 MAX_POINTS = 2_500
 CENTS, MILLIONTHS = 100, 1_000_000
@@ -71,12 +72,12 @@ def joined_bars(bars: np.ndarray, wide_ns: int) -> dict[str, np.ndarray]:
 def symbol_data(recording: Recording, symbol: int, fills: np.ndarray, vetoes: np.ndarray) -> dict[str, Any]:
     """Return the packed bars, fills and vetoes of one symbol."""
     feed = recording.feed
-    low, high = feed.bar_range[symbol]
-    bars, tick = feed.bars[low:high], float(feed.instruments["tick_size"][symbol])
+    bars, interval_ns = price_bars(feed, symbol)
+    tick = float(feed.instruments["tick_size"][symbol])
     base = {"name": feed.symbols[symbol], "tick": tick, "digits": max(0, -math.floor(math.log10(tick) + 1e-9)) if tick > 0 else 0}
     if not len(bars):
         return {**base, "seconds": 0, "bars": None}
-    wide = display_interval(int(bars["open_ns"][0]), int(bars["open_ns"][-1]), int(feed.interval_ns[symbol]))
+    wide = display_interval(int(bars["open_ns"][0]), int(bars["open_ns"][-1]), interval_ns)
     shown = joined_bars(bars, wide)
     return {
         **base,
@@ -84,7 +85,36 @@ def symbol_data(recording: Recording, symbol: int, fills: np.ndarray, vetoes: np
         "bars": {name: pack(column) for name, column in relative(shown).items()},
         "fills": {name: pack(column) for name, column in fill_marks(recording, symbol, fills, shown["t"]).items()},
         "vetoes": {name: pack(column) for name, column in counted(vetoes["ts_ns"], shown["t"]).items()},
+        "gaps": pack(np.unique(row_of(np.array(broken_spans(feed, symbol), np.int64).ravel(), shown["t"]))),
     }
+
+
+def price_bars(feed: Feed, symbol: int) -> tuple[np.ndarray, int]:
+    """Return the bars to draw and their length, ns: those of the feed, of a book short ones of its trades."""
+    low, high = feed.bar_range[symbol]
+    if feed.kind != "book":
+        return feed.bars[low:high], int(feed.interval_ns[symbol])
+    from replay_data.book_events import trade_bars
+
+    first, end = feed.event_range[symbol]
+    events, ladder = feed.events[first:end], feed.ladders[symbol]
+    if not len(events):
+        return feed.bars[low:high], int(feed.interval_ns[symbol])
+    wide = display_interval(int(events["ts_exch"][0]), int(events["ts_exch"][-1]), SECOND_NS)
+    base, step, span = (int(ladder[name]) for name in ("base_ticks", "tick_step", "span"))
+    return trade_bars(events, base, step, span, wide, float(feed.instruments["step_size"][symbol])), wide
+
+
+def broken_spans(feed: Feed, symbol: int) -> tuple[tuple[int, int], ...]:
+    """Return the (from, to) times in ns at which a book was unusable after it had been usable; on bars none."""
+    if feed.kind != "book":
+        return ()
+    from replay_data.book_events import unusable_spans
+
+    first, end = feed.event_range[symbol]
+    events = feed.events[first:end]
+    marks = np.flatnonzero(events["kind"] >= EventKind.CLEAR)
+    return unusable_spans(events["kind"][marks], events["ts_exch"][marks], int(events["ts_exch"][-1]) if len(events) else 0)
 
 
 def relative(shown: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -237,7 +237,8 @@ def title_of(recording: Recording) -> str:
     symbols = recording.feed.symbols
     which = ", ".join(symbols) if len(symbols) <= 4 else f"{len(symbols)} symbols"
     window = f"{iso(recording.start_ns)} to {iso(recording.end_ns)}"
-    return f"{', '.join(recording.strategies)} on {which} {recording.interval}, {window}"
+    on = "order books" if recording.feed.kind == "book" else recording.interval
+    return f"{', '.join(recording.strategies)} on {which} {on}, {window}"
 
 
 def iso(ts_ns: int) -> str:

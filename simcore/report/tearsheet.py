@@ -27,7 +27,7 @@ from simcore.report.kpis import WHOLE
 from simcore.report.metrics import route_outcomes, without_nan
 from simcore.report.series import known, mean
 from simcore.report.tables import E8, SECOND_NS
-from simcore.report.words import figure, number, plain, tone
+from simcore.report.words import duration, figure, number, plain, tone
 
 if TYPE_CHECKING:
     from simcore.replay import Recording
@@ -36,8 +36,11 @@ Band = list[dict[str, Any]] | None
 Kpis = Mapping[str, Mapping[str, Mapping[str, Any]]]
 STATIC = Path(__file__).resolve().parent / "static"
 AMBIGUOUS_LIMIT = 0.05  # a result with more ambiguous exits than this must not be scored: use finer bars
+DAY_S = 86_400
 MAX_HOUR_ROWS = 300  # more make the page slow and are read by no one
 TIMING_RULE = "A decision at a bar's close fills in the next bar at the earliest; fills guess against the trader."
+BOOK_RULE = "An order meets the book at its arrival; makers wait in the queue, takers walk the levels. The replay does not react to us."
+SHORT_DAYS = 5  # fewer daily closes than this make no figure by day or by year worth reading
 PIECES = ("report.css", "uplot.css", "uplot.js", "lightweight-charts.js", "report.js")
 
 
@@ -108,7 +111,7 @@ def header(recording: Recording) -> str:
     return (
         f'<header><div><h1>{escape(", ".join(recording.strategies))}</h1>{badge}'
         f'<button id="theme" type="button" title="Light or dark">◐</button></div>'
-        f"<p>{escape(symbols)} · {escape(recording.interval)} bars · {day(recording.start_ns)} to {day(recording.end_ns)} UTC"
+        f"<p>{escape(symbols)} · {escape(fidelity_of(recording))} · {day(recording.start_ns)} to {day(recording.end_ns)} UTC"
         f" · start balance {escape(figure(recording.cash, 'money'))} {escape(quote_unit(recording))}</p>"
         f'<p class="small">Data: {escape(feed.label)} · digest <code>{escape(recording.digest[:16])}</code></p></header>'
     )
@@ -130,8 +133,26 @@ def alerts(recording: Recording, metrics: Mapping[str, Any], checks: Mapping[str
     if checks["gaps"]:
         gaps = f"{checks['gaps']} gap" + ("s" if checks["gaps"] > 1 else "")
         rows.append(("warn", f"The data has {gaps}; positions were carried through. See Data."))
+    rows += [("warn", text) for text in breaks(recording)]
+    span_s = (recording.end_ns - recording.start_ns) / SECOND_NS
+    if span_s < SHORT_DAYS * DAY_S:
+        rows.append(("warn", f"The run spans {duration(span_s)}: its figures by day and by year (Sharpe, CAGR, turnover) say nothing."))
     rows.append(("plain", luck(metrics, quote_unit(recording))))
     return '<ul class="alerts">' + "".join(f'<li class="{style}">{escape(text)}</li>' for style, text in rows) + "</ul>"
+
+
+def fidelity_of(recording: Recording) -> str:
+    """Return what was replayed: bars of a length, or order books."""
+    return "order books" if recording.feed.kind == "book" else f"{recording.interval} bars"
+
+
+def breaks(recording: Recording) -> Iterable[str]:
+    """Yield a sentence a symbol whose book was unusable for a while."""
+    for row in recording.feed.coverage:
+        if row.get("book_gaps"):
+            spans, seconds = row["book_gaps"], duration(float(row.get("unusable_s", 0.0)))
+            lost = "Nothing was decided then, and places in queues were lost."
+            yield f"{row['symbol']}: the book was unusable in {spans} span{'s' if spans > 1 else ''}, {seconds} in all. {lost}"
 
 
 def luck(metrics: Mapping[str, Any], unit: str) -> str:
@@ -139,7 +160,8 @@ def luck(metrics: Mapping[str, Any], unit: str) -> str:
     n, value, error = metrics["n_trades"], metrics["expectancy"], metrics["expectancy_se"]
     if not n:
         return "No trade was closed, so nothing can be said about an edge."
-    sentence = f"{n} trades in {metrics['n_days']} days, {figure(value, 'money')} ± {figure(error, 'money')} {unit} each"
+    days = f" in {metrics['n_days']} days" if metrics["n_days"] >= SHORT_DAYS else ""
+    sentence = f"{n} trades{days}, {figure(value, 'money')} ± {figure(error, 'money')} {unit} each"
     if not error > 0:
         return f"{sentence}: too few to say anything about an edge."
     if abs(value) < 2 * error:
@@ -329,7 +351,7 @@ def provenance_body(recording: Recording, checks: Mapping[str, Any]) -> str:
         "Data": recording.feed.content_hash,
         "Parameters": params,
         "Seed": str(recording.seed),
-        "Fill rule": TIMING_RULE,
+        "Fill rule": BOOK_RULE if recording.feed.kind == "book" else TIMING_RULE,
         "Books": "balanced to 1e-8, core and venue" if checks["ledger_balanced"] else "DO NOT BALANCE",
         "Speed": f"{number(speed['events_per_s'], 0)} events a second; load {speed['load_s']:.2f} s, "
         f"compile {speed['compile_s']:.2f} s, replay {speed['replay_s']:.2f} s",

@@ -20,13 +20,14 @@
   }
   const amount = (v, digits = 2) =>
     v == null ? "–" : v.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }).replaceAll(",", "\u202f").replace("-", "−");
-  const utc = (t) => new Date(t * 1000).toISOString().slice(0, 16).replace("T", " ");
+  const utc = (t, length = 16) => new Date(t * 1000).toISOString().slice(0, length).replace("T", " ");
 
-  const dates = (u, ticks) => ticks.map((t) => (t % 86400 ? utc(t).slice(5, 16) : utc(t).slice(0, 10)));
+  const dates = (u, ticks) => ticks.map((t) => (t % 86400 ? (t % 60 ? utc(t, 19).slice(11) : utc(t).slice(5, 16)) : utc(t).slice(0, 10)));
 
   /* Equity, drawdown and exposure: three plots with one cursor. */
   const equity = await unpackAll(data.equity);
   const place = document.getElementById("equity");
+  const brief = equity.t.length > 0 && equity.t[equity.t.length - 1] - equity.t[0] < 3600;
   let plots = [];
   function panel(height, title, series, values, format) {
     const sync = { key: "equity", setSeries: false };
@@ -37,23 +38,24 @@
       cursor: { sync, points: { size: 6 }, drag: { x: true, y: false } }, legend: { live: true },
       scales: { x: { time: true } },
       axes: [{ ...axis, show: title === "last", space: 110, values: dates }, { ...axis, size: 74, space: 26, values: (u, ticks) => ticks.map(format) }],
-      series: [{ label: "UTC", value: (u, t) => (t == null ? "–" : utc(t)) }, ...series],
+      series: [{ label: "UTC", value: (u, t) => (t == null ? "–" : utc(t, brief ? 19 : 16)) }, ...series],
     }, [equity.t, ...values], place);
   }
   function drawEquity() {
     plots.forEach((plot) => plot.destroy());
     if (!equity.t.length) return;
     const percent = (v) => (v == null ? "–" : amount(v * 100, 2) + " %");
-    const small = (v) => (v == null ? "" : amount(v * 100, 1) + " %");
+    const fine = (values) => { const most = values.reduce((a, v) => Math.max(a, Math.abs(v)), 0) / 1e6; return most < 0.001 ? 3 : most < 0.01 ? 2 : 1; };
+    const small = (digits) => (v) => (v == null ? "" : amount(v * 100, digits) + " %");
     const money = (v) => amount(v, 2);
     const line = (label, stroke, value, more = {}) => ({ label, stroke, width: 1.5, value: (u, v) => value(v), points: { show: false }, ...more });
     plots = [
       panel(280, "", [line("Equity", css("--accent"), money), line("Buy and hold", css("--market"), money, { width: 1, dash: [5, 4] })],
         [equity.nav.map((v) => v / 100), equity.market.map((v) => v / 100)], (v) => amount(v, 0)),
       panel(120, "", [line("Drawdown", css("--down"), percent, { fill: css("--down") + "33", width: 1 })],
-        [equity.drawdown.map((v) => v / 1e6)], small),
+        [equity.drawdown.map((v) => v / 1e6)], small(fine(equity.drawdown))),
       panel(140, "last", [line("Gross exposure", css("--veto"), percent, { width: 1, fill: css("--veto") + "22" }), line("Net", css("--accent"), percent, { width: 1 })],
-        [equity.gross.map((v) => v / 1e6), equity.net.map((v) => v / 1e6)], small),
+        [equity.gross.map((v) => v / 1e6), equity.net.map((v) => v / 1e6)], small(fine(equity.gross))),
     ];
   }
 
@@ -64,7 +66,7 @@
   async function load(i) {
     if (loaded.has(i)) return loaded.get(i);
     const symbol = data.symbols[i];
-    const made = { symbol, bars: [], fills: new Map(), vetoes: new Map(), at: new Map() };
+    const made = { symbol, bars: [], fills: new Map(), vetoes: new Map(), gaps: [], at: new Map() };
     if (symbol.bars) {
       const [bars, fills, vetoes] = await Promise.all([unpackAll(symbol.bars), unpackAll(symbol.fills), unpackAll(symbol.vetoes)]);
       made.bars = bars.t.map((time, k) => {
@@ -79,6 +81,7 @@
         made.fills.set(bar, [...(made.fills.get(bar) || []), fill]);
       });
       vetoes.bar.forEach((bar, k) => made.vetoes.set(bar, vetoes.n[k]));
+      made.gaps = await unpack(symbol.gaps);
     }
     loaded.set(i, made);
     return made;
@@ -94,12 +97,13 @@
         });
     if (document.getElementById("refused").checked)
       for (const bar of made.vetoes.keys()) list.push({ time: made.bars[bar].time, position: "aboveBar", shape: "circle", size: 0.4, color: css("--veto") });
+    for (const bar of made.gaps) list.push({ time: made.bars[bar].time, position: "inBar", shape: "circle", size: 1, color: css("--soft"), text: "book broken" });
     return list.sort((a, b) => a.time - b.time);
   }
   function describe(made, bar) {
     const row = made.bars[bar], price = (v) => amount(v, made.symbol.digits);
     if (!row) return "";
-    const parts = [`${utc(row.time)} UTC  O ${price(row.open)}  H ${price(row.high)}  L ${price(row.low)}  C ${price(row.close)}`];
+    const parts = [`${utc(row.time, made.symbol.seconds < 60 ? 19 : 16)} UTC  O ${price(row.open)}  H ${price(row.high)}  L ${price(row.low)}  C ${price(row.close)}`];
     for (const fill of made.fills.get(bar) || [])
       parts.push(`${fill.n} × ${fill.buy ? "buy" : "sell"} to ${fill.entry ? "open" : "close"} at ${price(fill.price)}, ${amount(fill.usd, 0)} notional, ${fill.maker ? "maker" : "taker"}`);
     if (made.vetoes.has(bar)) parts.push(`${made.vetoes.get(bar)} refused`);
@@ -120,7 +124,7 @@
     chart = L.createChart(box, {
       autoSize: true, width: box.clientWidth, height: box.clientHeight, layout: { background: { color: css("--card") }, textColor: css("--soft"), fontFamily: "system-ui, sans-serif" },
       grid: { vertLines: { color: css("--faint") }, horzLines: { color: css("--faint") } }, crosshair: { mode: L.CrosshairMode.Normal },
-      timeScale: { timeVisible: shown.symbol.seconds < 86400, secondsVisible: false, borderColor: css("--line"), minBarSpacing: 0.05 },
+      timeScale: { timeVisible: shown.symbol.seconds < 86400, secondsVisible: shown.symbol.seconds < 60, borderColor: css("--line"), minBarSpacing: 0.05 },
       rightPriceScale: { borderColor: css("--line") }, localization: { locale: "en-GB" },
     });
     candles = chart.addSeries(L.CandlestickSeries, {
@@ -132,7 +136,7 @@
     marks = L.createSeriesMarkers(candles, markers(shown));
     recent();
     const seconds = shown.symbol.seconds;
-    const length = seconds % 86400 === 0 ? `${seconds / 86400} d` : seconds % 3600 === 0 ? `${seconds / 3600} h` : `${seconds / 60} min`;
+    const length = seconds % 86400 === 0 ? `${seconds / 86400} d` : seconds % 3600 === 0 ? `${seconds / 3600} h` : seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`;
     readout.textContent = `One bar shown is ${length}. Point at a bar for its fills.`;
     chart.subscribeCrosshairMove((event) => {
       if (event.time !== undefined && shown.at.has(event.time)) readout.textContent = describe(shown, shown.at.get(event.time));
