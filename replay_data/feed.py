@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -104,6 +104,33 @@ class Feed:
         ends = zip(self.bar_range, self.interval_ns, strict=True)
         return int(max(self.bars["open_ns"][end - 1] + length for (first, end), length in ends if end > first))
 
+    def between(self, start_ns: int, end_ns: int) -> Feed:
+        """Return the feed of the bars that open in [start_ns, end_ns): the same rows, nothing is copied but filters.
+
+        Every symbol stays, with or without bars. Marks and funding are those known from the first bar's open to the last one's
+        close; filters in force at the start count from there. Raises DataError without any bar, or of order books.
+        """
+        if self.kind != "bars":
+            raise DataError("a feed of order books cannot be cut in time. Make one of the window wanted.")
+        filters = self.filters.copy()
+        ranges: dict[str, list[tuple[int, int]]] = {name: [] for name in ("bar", "mark", "funding", "filter")}
+        for at, length in enumerate(self.interval_ns):
+            first, end = inside(self.bars["open_ns"], self.bar_range[at], start_ns, end_ns - 1)
+            ranges["bar"].append((first, end))
+            stamps = self.bars["open_ns"][first:end]
+            low, high = (int(stamps[0]), int(stamps[-1] + length)) if len(stamps) else (start_ns, end_ns)
+            ranges["mark"].append(inside(self.marks["ts_ns"], self.mark_range[at], low, high))
+            ranges["funding"].append(inside(self.funding["ts_ns"], self.funding_range[at], low, high))
+            begun, changed = inside(filters["ts_ns"], self.filter_range[at], low + 1, high)
+            if begun > self.filter_range[at][0]:
+                begun -= 1
+                filters["ts_ns"][begun] = low
+            ranges["filter"].append((begun, changed))
+        if all(first == end for first, end in ranges["bar"]):
+            raise DataError(f"no bars open between {iso(start_ns)} and {iso(end_ns)}. Covered: {iso(self.start_ns)} to {iso(self.end_ns)}.")
+        cut: dict[str, Any] = {f"{name}_range": np.array(rows, np.int64) for name, rows in ranges.items()}
+        return replace(self, **cut, filters=filters, content_hash="")
+
     def bars_of(self, symbol: str) -> np.ndarray:
         """Return the BAR rows of one symbol, a view."""
         first, end = self.bar_range[self.symbols.index(symbol)]
@@ -113,6 +140,13 @@ class Feed:
         """Return the EVENT rows of one symbol, a view."""
         first, end = self.event_range[self.symbols.index(symbol)]
         return self.events[first:end]
+
+
+def inside(times: np.ndarray, span: Ints, low: int, high: int) -> tuple[int, int]:
+    """Return the first and the end row of `times` within `span` that lie in [low, high]."""
+    begin, end = (int(at) for at in span)
+    first, last = np.searchsorted(times[begin:end], (low, high + 1))
+    return begin + int(first), begin + int(last)
 
 
 def _check_rows(name: str, rows: np.ndarray, ranges: Ints, layout: np.dtype, count: int) -> None:

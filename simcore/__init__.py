@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from simcore.api import fidelity as fidelity
     from simcore.api import replay as replay
     from simcore.api import sweep as sweep
+    from simcore.api import validate as validate
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "fidelity", "replay", "sweep"]
-DOORS = ("fidelity", "replay", "sweep")
+__all__ = ["__version__", "fidelity", "replay", "sweep", "validate"]
+DOORS = ("fidelity", "replay", "sweep", "validate")
 
 
 class _Package(ModuleType):

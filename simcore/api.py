@@ -1,4 +1,4 @@
-"""The Python door: `simcore.replay(...)`, `simcore.sweep(...)`.
+"""The Python door: `simcore.replay(...)`, `simcore.sweep(...)`, `simcore.validate(...)`.
 
 Resolves what a person names (a catalog, a config folder, strategies, a window) into a feed and a config, replays, and
 wraps the recording. The command line goes through the same door.
@@ -6,6 +6,7 @@ wraps the recording. The command line goes through the same door.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from simcore.report.fidelity import Ladder
     from simcore.report.run import Run
     from simcore.strategy import Strategy
+    from simcore.validation.standing import Mismatch
     from simcore.validation.sweep import Sweep
     from simcore.validation.sweep_task import Ground
+    from simcore.validation.walkforward import Validation
 
 Progress = Callable[[int, int, str], None]
 TRIALS = Path("runs") / "trials.jsonl"
@@ -253,6 +256,132 @@ def find_grounds(
         span = to_ns(start, "start"), to_ns(end, "end")
         grounds += [ground_of(feed, root, interval or "1m", span) for feed in feeds]
     return grounds
+
+
+def validate(
+    *,
+    data: str | Path | None = None,
+    feed: Feed | None = None,
+    strategy: str | Strategy | Iterable[str | Strategy] | None = None,
+    symbols: str | Iterable[str] | None = None,
+    start: str | datetime | int | None = None,
+    end: str | datetime | int | None = None,
+    interval: str | None = None,
+    config: str | Path | Config | None = None,
+    params: Mapping[str, float | str] | None = None,
+    variants: Mapping[str, Mapping[str, float | str]] | None = None,
+    cash: float | None = None,
+    seed: int = 0,
+    study: str | None = None,
+    trials: str | Path = TRIALS,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Validation:
+    """Validate the learning layer on market data, walk-forward and beside a frozen baseline; return the `Validation`.
+
+    Everything that `replay` takes means the same here; config/validation.json says how long folds are, which policies are tried
+    and what must be met. variants: parameter sets tried beside them, `{"fast 12": {"ema_cross.fast": 12}}`. study: a name for the
+    question. trials: the ledger that every scored policy is appended to. out: folder for validation.json, validation.html and the
+    learned policies; without it, nothing but the ledger is written.
+    """
+    from simcore.validation.walkforward import validate as walk
+
+    settings, objects = configured(config, strategy, params, cash, unlisted=feed is not None)
+    whole = feed if feed is not None else load_feed(data, symbols, start, end, interval)
+    result = walk(
+        whole, settings, trials=trials, now_ns=time.time_ns(), study=study, strategies=objects or None, variants=variants, seed=seed,
+        progress=progress,
+    )  # fmt: skip
+    if out is not None:
+        from simcore.report.validation import save
+
+        asked = {
+            "strategies": None if strategy is None else list(result.strategies),
+            "params": dict(params or {}),
+            "cash": cash,
+            "symbols": list(whole.symbols),
+            "start_ns": whole.start_ns,
+            "end_ns": whole.end_ns,
+            "interval_ns": int(whole.interval_ns.min()),
+        }
+        save(result, whole, Path(out), asked, objects or None)
+    return result
+
+
+def promote(folder: str | Path, key: str | Path, certificate: str | Path | None = None) -> Path:
+    """Sign a certificate for the validation in `folder` (made by `validate(out=folder)`); return where it was written.
+
+    key: a private key made by `simcore certificate key`. certificate: the file, by default certificate.json in the folder.
+    Raises DataError naming the criteria where the validation was refused.
+    """
+    from simcore.config.models import CertificateRules
+    from simcore.validation.certificate import content_of, issue
+
+    validation = read_validation(Path(folder))
+    rules = CertificateRules(**validation["standing"]["config"]["validation"]["certificate"])
+    where = Path(folder) / "certificate.json" if certificate is None else Path(certificate)
+    issue(where, content_of(validation, rules, time.time_ns()), key)
+    return where
+
+
+def verify(
+    certificate: str | Path,
+    trusted: str | Path,
+    *,
+    data: str | Path | None = None,
+    feed: Feed | None = None,
+    config: str | Path | Config | None = None,
+    strategy: Strategy | Iterable[Strategy] | None = None,
+    policies: str | Path | None = None,
+) -> list[Mismatch]:
+    """Hold a certificate against source, config, policies, strategies and data as they are now; return what does not fit.
+
+    trusted: the public key (.pub) that must have signed it. data, feed, config, strategy: as in `validate`; the certificate says
+    which strategies, parameters, symbols and window. policies: the folder of v6_policies.json, by default that of the certificate.
+    """
+    from simcore.learning.snapshots import CURRENT, load_current
+    from simcore.validation.certificate import read_certificate
+    from simcore.validation.certificate import verify as check
+    from simcore.validation.policies import with_stages
+    from simcore.validation.signing import load_public
+    from simcore.validation.standing import Mismatch, standing
+
+    whole = read_certificate(certificate)
+    asked, certified = whole["content"]["asked"], whole["content"]["standing"]
+    now = feed if feed is not None else load_feed(data, asked["symbols"], asked["start_ns"], asked["end_ns"], asked_interval(asked))
+    settings, objects = configured(config, strategy or asked["strategies"], asked["params"], asked["cash"], unlisted=feed is not None)
+    settings = with_stages(settings, settings.validation.judged)
+    folder = Path(certificate).parent if policies is None else Path(policies)
+    held: dict[str, Any] | None = None
+    trouble = None
+    if certified["policy"][CURRENT] is not None:
+        try:
+            held = load_current(folder).as_dict()
+        except DataError as error:
+            trouble = Mismatch("policy", str(error))
+    parts = standing(settings, now, held, objects or None)
+    if trouble is not None:
+        parts["policy"] = certified["policy"]
+    return [*check(certificate, parts, [load_public(trusted)], time.time_ns()), *([trouble] if trouble else [])]
+
+
+def asked_interval(asked: Mapping[str, Any]) -> str:
+    """Return the bar length a certificate names."""
+    from replay_data.interval import interval_name
+
+    return interval_name(asked["interval_ns"])
+
+
+def read_validation(folder: Path) -> dict[str, Any]:
+    """Return the JSON object of a validation folder. Raises DataError when there is none."""
+    where = folder / "validation.json"
+    try:
+        found: dict[str, Any] = json.loads(where.read_bytes())
+    except (OSError, ValueError) as trouble:
+        raise DataError(f"{where}: cannot be read ({trouble}). Make one with 'simcore validate --out {folder}'.") from None
+    if not isinstance(found, dict) or not {"standing", "verdict", "asked"} <= set(found):
+        raise DataError(f"{where}: is no validation. Make one with 'simcore validate --out {folder}'.")
+    return found
 
 
 def load_feed(

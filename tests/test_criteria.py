@@ -31,6 +31,7 @@ GOOD = Figures(
     psr=0.99,
     dsr=0.97,
     pbo=0.05,
+    holm_p=0.01,
     drawdown_ratio=0.9,
     turnover_nav_a_day=3.0,
     reject_pct=0.01,

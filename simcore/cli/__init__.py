@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from simcore import __version__
-from simcore.cli import config, data, fidelity, init, replay, strategy, sweep, warmup
+from simcore.cli import certificate, config, data, fidelity, init, replay, strategy, sweep, validate, warmup
 from simcore.cli.shell import explain
 
 app = typer.Typer(
@@ -26,11 +26,14 @@ app = typer.Typer(
 app.command("replay")(replay.replay)
 app.command("fidelity")(fidelity.fidelity)
 app.command("sweep")(sweep.sweep)
+app.command("validate")(validate.validate)
+app.command("promote")(validate.promote)
 app.command("warmup")(warmup.warmup)
 app.command("init")(init.init)
 app.add_typer(data.app, name="data")
 app.add_typer(config.app, name="config")
 app.add_typer(strategy.app, name="strategy")
+app.add_typer(certificate.app, name="certificate")
 
 
 def print_version(wanted: bool) -> None:

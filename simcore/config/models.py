@@ -516,6 +516,10 @@ class Dashboard(File):
 # ---------------------------------------------------------------- validation.json
 
 
+Stage = Literal["expectancy", "scoring", "autotune", "allocator"]
+Stages = Annotated[tuple[Stage, ...], Field(min_length=1, max_length=4)]
+
+
 class Statistics(Model):
     """How sure an interval is, and how it is drawn."""
 
@@ -526,11 +530,32 @@ class Statistics(Model):
     min_cluster_correlation: Part = Field(description="Trials that correlate this much pairwise count as one.")
 
 
+class WalkForward(Model):
+    """The folds: learn on `train_days`, skip `purge_days`, be scored on `test_days`; then all move on by `step_days`."""
+
+    train_days: int = Field(ge=1, le=10_000)
+    test_days: int = Field(ge=1, le=10_000)
+    step_days: int = Field(ge=1, le=10_000, description="Equal to test_days: every day is scored once.")
+    purge_days: int = Field(ge=0, le=1000, description="At least the longest holding time of a trade.")
+    anchored: bool = Field(description="Does every fold begin at the first day?")
+
+
 class Stress(Model):
     """How hard the stressed replays are."""
 
-    cost_factor: float = Field(ge=1, le=100, description="Fees, spread and impact of the cost stress, times the configured ones.")
+    cost_factor: float = Field(ge=1, le=100, description="Fees, spreads, impact, stop slippage of the cost stress, times the configured.")
     latency_factor: float = Field(ge=1, le=100, description="Latency of the latency stress, times the configured one.")
+    min_latency_ms: float = Field(ge=0, le=3_600_000, description="Least latency of that stress. On bars, any latency costs one whole bar.")
+    participation_factor: float = Field(gt=0, le=1, description="What pessimistic fills leave of participation_cap_pct.")
+
+
+class CertificateRules(Model):
+    """How long a certificate holds, and how its live bands are drawn."""
+
+    expires_days: float = Field(gt=0, le=3660)
+    band_days: int = Field(ge=1, le=366, description="Live figures are compared over this many days at a time.")
+    band_confidence: Annotated[float, Field(ge=0.5, lt=1)] = Field(description="Share of the out-of-sample windows inside each band.")
+    markout_s: float = Field(gt=0, le=31_622_400, description="A maker fill is judged by the price this much later.")
 
 
 class StressFloors(Model):
@@ -549,6 +574,7 @@ class Criteria(Model):
     min_psr: Part = Field(description="Probability that the true Sharpe ratio is above 0.")
     min_dsr: Part = Field(description="The same, above what the best of all trials would show by luck.")
     max_pbo: Part = Field(description="Probability of backtest overfitting; about 0.5 on noise.")
+    max_holm_p: Part = Field(description="Chance of such a gain by luck, after Holm over every policy ever tried.")
     max_drawdown_ratio: float = Field(gt=0, le=100, description="Maximum drawdown, over the baseline's.")
     max_turnover_nav_a_day: float = Field(gt=0, le=10_000, description="Traded notional per day, in NAVs.")
     max_reject_pct: Part = Field(description="Of the orders sent, refused by the venue.")
@@ -563,7 +589,11 @@ class Validation(File):
     """validation.json: how results are judged; nothing here changes a decision."""
 
     statistics: Statistics
+    walk_forward: WalkForward
+    judged: Stages = Field(description="The policy that is judged, chosen before looking: the learning stages it switches on.")
+    rivals: tuple[Stages, ...] = Field(description="Other policies that are tried beside it, and counted.")
     stress: Stress
+    certificate: CertificateRules
     criteria: Criteria
 
 

@@ -33,6 +33,7 @@ class Figures:
     psr: float = NAN
     dsr: float = NAN
     pbo: float = NAN
+    holm_p: float = NAN
     drawdown_ratio: float = NAN
     turnover_nav_a_day: float = NAN
     reject_pct: float = NAN
