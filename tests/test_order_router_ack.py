@@ -85,7 +85,8 @@ def working_scene() -> Scene:
 def tell(scene: Scene, kind: ReportKind, **fields) -> None:
     """Tell the core one report about a BUY of strategy 0 on symbol 0."""
     row = np.zeros(1, REPORT)[0]
-    plain = {"kind": kind, "order_id": 4, "side": BUY, "leg": Leg.LONG, "purpose": Purpose.ENTRY, "ts_ns": int(scene.core["now_ns"])}
+    plain = {"kind": kind, "order_id": 4, "side": BUY, "leg": Leg.LONG, "purpose": Purpose.ENTRY, "quote": -1}
+    plain["ts_ns"] = int(scene.core["now_ns"])
     for name, value in {**plain, **fields}.items():
         row[name] = value
     on_report_nb(scene.core, row)

@@ -37,8 +37,15 @@ def compile_core() -> None:
     core_functions((noop_bar,) * MAX_STRATEGIES, (noop_cross,) * MAX_STRATEGIES)
 
 
-def compile_loop() -> None:
-    """Compile the replay loop and the small doors around it, and unpack the embedded sample."""
+def compile_step() -> None:
+    """Compile the loop over bars; it calls core and venue through joints, so it waits for neither."""
+    from simcore.engine.step import advance_nb
+
+    advance_nb.compiled  # noqa: B018 - the property compiles
+
+
+def compile_rest() -> None:
+    """Compile the small doors that a first replay passes, and unpack the embedded sample."""
     from replay_data.sample import sample_catalog
     from simcore.replay.world import first_step
 
@@ -49,13 +56,15 @@ def compile_loop() -> None:
 def warmup(progress: Progress | None = None) -> None:
     """Compile everything a replay of the shipped strategies needs, or read it from the cache, with a word on each part.
 
-    A second process compiles the venue and the strategies while this one compiles the core, when nothing is cached yet.
+    A second process compiles venue, loop and strategies while this one compiles the core, when nothing is cached yet. What only
+    other uses need (order books, quotes, re-runs of journals) is compiled at their first use.
     """
     parts: list[tuple[str, Callable[[], Any]]] = [
         ("decision core", compile_core),
         ("venue", compile_venue),
+        ("replay loop", compile_step),
         ("strategies", compile_strategies),
-        ("replay loop and sample", compile_loop),
+        ("first replay and sample", compile_rest),
     ]
     helper = None
     ready = KERNEL_CACHE / "ready"
@@ -67,7 +76,7 @@ def warmup(progress: Progress | None = None) -> None:
         step()
         if done == 0 and helper is not None:
             if progress is not None:
-                progress(1, len(parts), "venue and strategies (second process)")
+                progress(1, len(parts), "venue, loop and strategies (second process)")
             # Whatever it did not finish is compiled here, so its exit code does not matter.
             helper.wait()
     if COMPILING:
@@ -79,6 +88,7 @@ def warmup(progress: Progress | None = None) -> None:
 def main() -> None:
     """Be the second process."""
     compile_venue()
+    compile_step()
     compile_strategies()
 
 

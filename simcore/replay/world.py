@@ -118,12 +118,10 @@ def first_step() -> None:
     """Open a session over the shortest feed there is and play it: compiles the loop, or reads it from the cache."""
     from replay_data.feed import from_arrays
     from simcore.config import load_config
-    from simcore.decision.stream import begin_nb, end_nb, take_inputs_nb
     from simcore.ledger import unpack_rows_nb
 
     one = [100.0, 100.0]
     columns = {"open_time": [FIRST_NS, FIRST_NS + MINUTE_NS], "open": one, "high": one, "low": one, "close": one, "volume": one}
     feed = from_arrays({"SYNAUSDT": columns}, interval="1m", tick_size=0.1, step_size=0.001)
     run_replay(feed, load_config())
-    for door in (begin_nb, end_nb, take_inputs_nb, unpack_rows_nb):
-        door.compiled  # noqa: B018 - the property compiles
+    unpack_rows_nb.compiled  # noqa: B018 - the property compiles
