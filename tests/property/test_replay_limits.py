@@ -15,7 +15,7 @@ from replay_data.feed import Feed, join
 from replay_data.interval import MINUTE_NS
 from simcore.config import Config
 from simcore.domain.enums import LedgerKind, Purpose
-from simcore.domain.records import BAR, FILTER, FUNDING, INSTRUMENT, MARK
+from simcore.domain.records import BAR, FILTER, FUNDING, INSTRUMENT, LADDER, MARK
 from simcore.replay import Session
 from simcore.strategy import strategy
 from tests.worlds import BAR_NS, GRIDS, SIX, config_of, make_feed
@@ -198,7 +198,8 @@ def part_of(feed: Feed, names: dict[str, str]) -> Feed:
         rows[table], rows[f"{stream}_range"] = join(parts, layout)
     return dataclasses.replace(
         feed, symbols=tuple(names[symbol] for symbol in order), interval_ns=feed.interval_ns[places],
-        instruments=np.ascontiguousarray(feed.instruments[places]).view(INSTRUMENT), content_hash="", **rows,
+        instruments=np.ascontiguousarray(feed.instruments[places]).view(INSTRUMENT), content_hash="",
+        event_range=np.zeros((len(order), 2), np.int64), ladders=np.zeros(len(order), LADDER), **rows,
     )  # fmt: skip
 
 
