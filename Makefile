@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 WORKERS ?= 2
 RUN ?= runs/sample
 
-.PHONY: help replay test test-compiled test-uncompiled test-bounds campaign check bench bench-books lock clean
+.PHONY: help replay test test-compiled test-uncompiled test-bounds campaign check bench bench-books bench-sweep lock clean
 
 help:  ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -74,6 +74,10 @@ bench: .venv/.ready benchmarks/.peers/vectorbt/.ready benchmarks/.peers/backtest
 bench-books: .venv/.ready benchmarks/.peers/hftbacktest/.ready  ## order books against hftbacktest; RECORDINGS="FOLDER..." adds captures
 	$(BIN)/simcore warmup
 	$(BIN)/python -m benchmarks.books $(if $(RECORDINGS),--recordings $(RECORDINGS))
+
+bench-sweep: .venv/.ready benchmarks/.peers/vectorbt/.ready  ## a thousand moving-average pairs against vectorbt
+	$(BIN)/simcore warmup
+	$(BIN)/python -m benchmarks.sweep
 
 lock:  ## resolve the locks anew (needs uv on the PATH)
 	uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --upgrade \

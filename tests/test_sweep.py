@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import pickle
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import simcore
+from simcore.api import find_grounds
 from simcore.cli import app
 from simcore.config import load_config
 from simcore.domain.errors import ConfigError, DataError, StrategyError
@@ -27,7 +30,9 @@ from simcore.replay.trial import Start, Tally, Trial, edges_ns, play_together
 from simcore.report.run import Run
 from simcore.strategy import LONG, strategy
 from simcore.validation.config_hash import ConfigHashes
+from simcore.validation.provenance import strategies_hash
 from simcore.validation.space import Space, read_axes, split, values_of
+from simcore.validation.sweep_task import Task, own_source, play_task
 from simcore.validation.trial_figures import figures_of
 from simcore.validation.trials import read_trials
 from tests.worlds import config_of, make_feed, six_config, wishes
@@ -420,6 +425,25 @@ while not (os.path.exists(sys.argv[1]) and os.path.getsize(sys.argv[1]) > 4000):
     time.sleep(0.01)
 os.kill(int(sys.argv[2]), signal.SIGKILL)
 """
+
+
+def test_a_worker_with_other_sources_or_data_refuses_a_task() -> None:
+    config = load_config().replace(strategies=["sma_cross"])
+    ground = find_grounds(None, ["SYNAUSDT"], [(None, "2025-01-05")], "1h", together=False)[0]
+    uses = Start(ground.open(), config).plan.uses
+    sources = strategies_hash({use.name: use.strategy.source_hash for use in uses})
+    right = Task(ground.sent(), config, ({"sma_cross": {"fast": 3.0}},), own_source(), sources)
+    assert pickle.loads(pickle.dumps(right)).ground.feed is None
+    assert pickle.loads(pickle.dumps(config)).hash == config.hash
+    assert play_task(pickle.loads(pickle.dumps(right))) == play_task(right)
+    for wrong, message in (
+        (replace(right, source_hash="x"), "other sources of simcore"),
+        (replace(right, strategy_hash="x"), "other sources of a strategy"),
+        (replace(right, ground=replace(right.ground, data_hash="x")), "other data"),
+        (replace(right, ground=replace(right.ground, root=None, data_hash="y")), "stays on its machine"),
+    ):
+        with pytest.raises(DataError, match=message):
+            play_task(wrong)
 
 
 def test_runs_and_trials_have_one_source_of_figures() -> None:

@@ -50,4 +50,5 @@ def main(path: str, repeats: int) -> None:
     measure(job, repeats, STARTED, version=f"numba {numba.__version__}", data_mb=close.nbytes / 2**20)
 
 
-main(sys.argv[1], int(sys.argv[2]))
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

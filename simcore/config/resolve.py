@@ -109,6 +109,10 @@ class Config:
     def __repr__(self) -> str:
         return f"<config {self.hash[:12]} of {self.folder.name}/: {', '.join(enabled(self.files))}>"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as plain objects, checked again where they are read: another process may run another version."""
+        return Config.of, (dict(self.trees), self.folder)
+
     # ------------------------------------------------------------ the files
 
     def __getattr__(self, name: str) -> Any:

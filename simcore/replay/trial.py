@@ -46,7 +46,7 @@ class Tally:
 
     def __init__(self) -> None:
         self._count = {table: 0 for _, table, _ in TABLES}
-        self._equity: list[np.ndarray] = []
+        self._equity = bytearray()  # joining arrays of records compares their layouts field by field, each time
 
     def collect(self, core: Any) -> None:
         """Count the rows written since the last call and mark the core's tables empty."""
@@ -55,7 +55,7 @@ class Tally:
             if new:
                 self._count[table] += new
                 if table == "equity":
-                    self._equity.append(core["equity"][:new].copy())
+                    self._equity += core["equity"][:new].data
                 core[counter] = 0
 
     def count(self, name: str) -> int:
@@ -66,7 +66,7 @@ class Tally:
         """Return the equity so far; no other table is kept."""
         if name != "equity":
             raise KeyError(f"a tally keeps no {name}; ask the trial for its digest, or replay it by itself.")
-        return np.concatenate([*self._equity, np.zeros(0, EQUITY)])
+        return np.frombuffer(bytes(self._equity), EQUITY)
 
     def digest(self) -> str:
         """Return "": what was not kept has no digest."""

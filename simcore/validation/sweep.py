@@ -254,7 +254,7 @@ class Runner:
             for first in range(0, len(group), size):
                 members = group[first : first + size]
                 points = tuple(each.params for each in members)
-                yield Task(ground, group[0].config, points, self.source, self.objects, self.digests), members
+                yield Task(ground, group[0].config, points, self.source, self.strategy_hash, self.objects, self.digests), members
 
     def keep(self, members: Sequence[Asked], figures: Sequence[Figures]) -> None:
         """Append the trials of a finished task to the ledger, all of them in one write."""

@@ -15,7 +15,7 @@ from replay_data.catalog import Catalog
 from replay_data.feed import Feed
 from simcore.domain.errors import DataError, InvariantError, SimcoreError
 from simcore.replay.trial import Start, Trial, play_together
-from simcore.validation.provenance import source_hash
+from simcore.validation.provenance import source_hash, strategies_hash
 from simcore.validation.trial_figures import Figures, figures_of
 
 if TYPE_CHECKING:
@@ -79,14 +79,15 @@ def open_catalog(root: str) -> Catalog:
 class Task:
     """Points of a sweep on one ground under one config; a point is {strategy: {parameter: value}}.
 
-    strategies: objects that stand for registered ones, where those of the config are not meant. source_hash: of the code that
-    must play it.
+    strategies: objects that stand for registered ones, where those of the config are not meant. source_hash, strategy_hash: of
+    the code and of the strategies' sources that must play it.
     """
 
     ground: Ground
     config: Config
     points: tuple[dict[str, dict[str, float]], ...]
     source_hash: str
+    strategy_hash: str
     strategies: tuple[Strategy, ...] = ()
     digests: bool = False
 
@@ -138,6 +139,8 @@ def play_task(task: Task) -> list[Figures]:
     if task.source_hash != own_source():
         raise DataError("a worker runs other sources of simcore than the one that sent the task. Install the same version everywhere.")
     start = start_of(task)
+    if task.strategy_hash != strategies_hash({use.name: use.strategy.source_hash for use in start.plan.uses}):
+        raise DataError("a worker has other sources of a strategy than the one that sent the task. Copy the strategies again.")
     figures: list[Figures] = []
     for first in range(0, len(task.points), TOGETHER):
         points = task.points[first : first + TOGETHER]
