@@ -121,6 +121,37 @@ def fidelity(
     return ladder
 
 
+def screen(
+    *,
+    data: str | Path | None = None,
+    feed: Feed | None = None,
+    strategy: str | Strategy | Iterable[str | Strategy] | None = None,
+    symbols: str | Iterable[str] | None = None,
+    start: str | datetime | int | None = None,
+    end: str | datetime | int | None = None,
+    interval: str | None = None,
+    config: str | Path | Config | None = None,
+    params: Mapping[str, float | str] | None = None,
+    nav: float | None = None,
+) -> list[dict[str, Any]]:
+    """Replay up to `end`, then return a verdict on every position that a strategy wishes, with what stands against it.
+
+    nav: judge as if the account were worth this much, in quote units. The other arguments are those of `replay`, and so is what
+    it raises. The keys of a verdict are those of `simcore.replay.candidates`.
+    """
+    if nav is not None and not 0.0 < nav < float("inf"):
+        raise ConfigError(f"nav: {nav:g} must be a positive number of quote units.")
+    settings, objects = configured(config, strategy, params, None, unlisted=feed is not None)
+    feed = feed if feed is not None else load_feed(data, symbols, start, end, interval)
+
+    from simcore.replay.candidates import candidates
+    from simcore.replay.session import Session
+
+    session = Session(feed, settings, objects or None)
+    session.finish()
+    return list(candidates(session, nav))
+
+
 def run_once(
     feed: Feed,
     settings: Config,

@@ -13,7 +13,22 @@ from typing import Annotated
 import typer
 
 from simcore import __version__
-from simcore.cli import certificate, config, data, fidelity, init, replay, strategy, sweep, validate, warmup
+from simcore.cli import (
+    allocator_probe,
+    certificate,
+    config,
+    data,
+    expectancy_builder,
+    fidelity,
+    init,
+    replay,
+    scoring_probe,
+    screener_probe,
+    strategy,
+    sweep,
+    validate,
+    warmup,
+)
 from simcore.cli.shell import explain
 
 app = typer.Typer(
@@ -28,6 +43,10 @@ app.command("fidelity")(fidelity.fidelity)
 app.command("sweep")(sweep.sweep)
 app.command("validate")(validate.validate)
 app.command("promote")(validate.promote)
+app.command("expectancy-builder")(expectancy_builder.expectancy_builder)
+app.command("scoring-probe")(scoring_probe.scoring_probe)
+app.command("allocator-probe")(allocator_probe.allocator_probe)
+app.command("screener-probe")(screener_probe.screener_probe)
 app.command("warmup")(warmup.warmup)
 app.command("init")(init.init)
 app.add_typer(data.app, name="data")

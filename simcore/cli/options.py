@@ -12,3 +12,8 @@ ConfigFolder = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress, no table.")]
+RunFolder = Annotated[
+    Path | None, typer.Option("--run", metavar="DIR", help="Run folder whose trades are read; without it, the sample is replayed.")
+]
+Before = Annotated[str | None, typer.Option("--before", metavar="TIME", help="Only trades closed before this moment (UTC).")]
+Nav = Annotated[float | None, typer.Option("--nav", help="NAV in quote units; without it, the account's own.")]

@@ -21,6 +21,11 @@ from simcore.config.models import Allocator
 from simcore.learning.expectancy import packaged
 from simcore.learning.weights import capped_proportional, inverse_volatility
 
+# The caps of a proposal: of the whole account, of a symbol, of a strategy.
+WHOLE = ("max_concurrent_positions", "max_trade_nav_pct", "max_gross_nav_pct")
+OF_SYMBOL = ("max_nav_pct", "max_order_notional")
+OF_STRATEGY = ("max_concurrent_positions", "max_trade_nav_pct")
+
 
 @dataclass(frozen=True)
 class SymbolBounds:
@@ -209,12 +214,8 @@ def strategy_cap(use: Any, strategy_cfg: Any, risk_cfg: Any, scores: Mapping[str
     mine = {name: score for name, score in sorted(scores.items()) if chosen == "all" or name in chosen}
     mean = math.fsum(mine.values()) / len(mine) if mine else None
     share = 1.0 if mean is None else score_share(mean, rules)
-    scopes = (risk_cfg, strategy_cfg.defaults.limits, use.limits)
-
-    def tightest(name: str) -> float:
-        return min(value for value in (getattr(scope, name, None) for scope in scopes) if value is not None)
-
-    most, trade = int(tightest("max_strategy_positions")), tightest("max_trade_nav_pct") * scale
+    most, whole_trade = strategy_bounds(use, strategy_cfg, risk_cfg)
+    trade = whole_trade * scale
     positions = scaled_count(most, scale * share)
     told = "no scores" if mean is None else f"mean score {mean:.4f}"
     return StrategyCap(
@@ -225,3 +226,59 @@ def strategy_cap(use: Any, strategy_cfg: Any, risk_cfg: Any, scores: Mapping[str
         tuple(name for name, score in mine.items() if mean is not None and score < mean),
         f"max_concurrent_positions {positions} = {most} x scale {scale:.4f} x share {share:.4f} of {told}; max_trade_nav_pct {trade:.6g}",
     )
+
+
+def strategy_bounds(use: Any, strategy_cfg: Any, risk_cfg: Any) -> tuple[int, float]:
+    """Return (positions, share of the NAV a trade) that the config lets one strategy have, the tightest of its scopes."""
+    scopes = (risk_cfg, strategy_cfg.defaults.limits, use.limits)
+
+    def tightest(name: str) -> float:
+        return min(value for value in (getattr(scope, name, None) for scope in scopes) if value is not None)
+
+    return int(tightest("max_strategy_positions")), tightest("max_trade_nav_pct")
+
+
+# ------------------------------------------------------------ caps alone, to compare
+
+
+def caps_of(proposal: Proposal) -> dict[str, Any]:
+    """Return the caps of a proposal without their reasons."""
+    return {
+        **{name: getattr(proposal, name) for name in WHOLE},
+        "symbols": {name: {key: getattr(each, key) for key in OF_SYMBOL} for name, each in sorted(proposal.symbols.items())},
+        "strategies": {name: {key: getattr(each, key) for key in OF_STRATEGY} for name, each in sorted(proposal.strategies.items())},
+    }
+
+
+def configured_caps(nav: float, bounds: Mapping[str, SymbolBounds], risk_cfg: Any, strategy_cfg: Any) -> dict[str, Any]:
+    """Return the caps that the config alone sets, in the form of `caps_of`: what holds before anything was learned.
+
+    nav: the tradable NAV in quote units. bounds: each symbol's resolved limits.
+    """
+    trade = risk_cfg.max_trade_nav_pct
+    money = nav if math.isfinite(nav) and nav > 0.0 else 0.0
+
+    def order(own: SymbolBounds) -> float:
+        return min(own.max_order_notional, money * min(own.max_trade_nav_pct, trade, own.max_nav_pct))
+
+    return {
+        **{name: getattr(risk_cfg, name) for name in WHOLE},
+        "symbols": {name: dict(zip(OF_SYMBOL, (own.max_nav_pct, order(own)), strict=True)) for name, own in sorted(bounds.items())},
+        "strategies": {
+            name: dict(zip(OF_STRATEGY, strategy_bounds(use, strategy_cfg, risk_cfg), strict=True))
+            for name, use in sorted(strategy_cfg.strategies.items())
+            if use.enabled
+        },
+    }
+
+
+def cap_changes(current: Mapping[str, Any], proposed: Mapping[str, Any], place: str = "") -> list[dict[str, Any]]:
+    """Return every cap that differs between two tables of `caps_of`: its place, and both values; None where one has none."""
+    found: list[dict[str, Any]] = []
+    for name in sorted(set(current) | set(proposed)):
+        old, new = current.get(name), proposed.get(name)
+        if isinstance(old, Mapping) or isinstance(new, Mapping):
+            found += cap_changes(old or {}, new or {}, f"{place}{name}.")
+        elif old != new:
+            found.append({"cap": f"{place}{name}", "current": old, "proposed": new})
+    return found

@@ -361,10 +361,14 @@ def metrics_of(sums: Sums, at: tuple[int, ...], rules: Expectancy, net: Shrunk, 
 
 def save_expectancy(expectancy: Mapping[Key, Metrics], path: str | Path) -> None:
     """Write a table as JSON, whole or not at all; `load_expectancy` returns exactly what was saved."""
-    buckets = [{"symbol": key[0], "hour": key[1], "regime": key[2], **metrics} for key, metrics in sorted(expectancy.items())]
-    content = {"format": "simcore expectancy", "version": VERSION, "hash": hash_of(buckets), "buckets": buckets}
-    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    text = json.dumps(content_of(expectancy), indent=1, allow_nan=False) + "\n"
     write_atomic(Path(path), lambda stream: stream.write(text.encode()))
+
+
+def content_of(expectancy: Mapping[Key, Metrics]) -> dict[str, Any]:
+    """Return a table as the plain values that its file holds, one object a bucket, with their hash."""
+    buckets = [{"symbol": key[0], "hour": key[1], "regime": key[2], **metrics} for key, metrics in sorted(expectancy.items())]
+    return {"format": "simcore expectancy", "version": VERSION, "hash": hash_of(buckets), "buckets": buckets}
 
 
 def hash_of(content: Any) -> str:
