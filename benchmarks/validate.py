@@ -3,7 +3,7 @@
     python -m benchmarks.validate CATALOG [WINDOW ...]      # windows: hourly, minute, cross; without a name, all of them
 
 CATALOG is a folder made by `simcore data import`. BTC, ETH and XRP by the hour since 2020; all symbols by the minute over 51 days; and
-every symbol that has hourly bars, over two months. Every enabled strategy trades. Folds
+every symbol that has hourly bars, marks and funding, over two months. Every enabled strategy trades. Folds
 of the short windows are short, and their evidence is thin: the number of days out of sample stands in the first line of each report.
 """
 
@@ -17,6 +17,7 @@ from typing import Any
 
 import simcore
 from benchmarks.machine import describe
+from replay_data.archive import FUNDINGS, KLINES, MARKS
 from replay_data.catalog import Catalog
 
 
@@ -39,8 +40,10 @@ WINDOWS: dict[str, dict[str, Any]] = {
 
 
 def hourly_symbols(catalog: Path) -> list[str]:
-    """Return the symbols of which the catalog holds bars of one hour."""
-    return sorted({each.symbol for each in Catalog(catalog).series() if each.kind == "klines" and each.interval == "1h"})
+    """Return the symbols of which the catalog holds hourly bars, mark prices and funding."""
+    series = Catalog(catalog).series()
+    hourly = {each.symbol for each in series if each.kind == KLINES and each.interval == "1h"}
+    return sorted(hourly & {each.symbol for each in series if each.kind == MARKS} & {each.symbol for each in series if each.kind == FUNDINGS})
 
 
 def main(catalog: Path, wanted: list[str]) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from simcore.validation.standing import Mismatch
     from simcore.validation.sweep import Sweep
     from simcore.validation.sweep_task import Ground
+    from simcore.validation.vetoes import VetoReport
     from simcore.validation.walkforward import Validation
 
 Progress = Callable[[int, int, str], None]
@@ -337,6 +338,29 @@ def validate(
         }
         save(result, whole, Path(out), asked, objects or None)
     return result
+
+
+def vetoes(
+    *,
+    data: str | Path | None = None,
+    feed: Feed | None = None,
+    strategy: str | Strategy | Iterable[str | Strategy] | None = None,
+    symbols: str | Iterable[str] | None = None,
+    start: str | datetime | int | None = None,
+    end: str | datetime | int | None = None,
+    interval: str | None = None,
+    config: str | Path | Config | None = None,
+    params: Mapping[str, float | str] | None = None,
+    cash: float | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> VetoReport:
+    """Replay bars and return what every limit cost and saved, and which never bound. Arguments: as in `replay`."""
+    from simcore.validation.vetoes import veto_economics
+
+    settings, objects = configured(config, strategy, params, cash, unlisted=feed is not None)
+    feed = feed if feed is not None else load_feed(data, symbols, start, end, interval)
+    return veto_economics(run_once(feed, settings, objects, seed, False, progress).recording, settings)
 
 
 def promote(folder: str | Path, key: str | Path, certificate: str | Path | None = None) -> Path:

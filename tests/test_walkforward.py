@@ -125,6 +125,9 @@ def test_daily_returns_are_those_between_midnights(feed: Feed) -> None:
     mine = recording.trades[(decided >= first + 10) & (decided < first + 20)]
     assert len(outcome.trades) == len(mine) and outcome.trades["net_usd"].sum() == pytest.approx(mine["net_usd"].sum())
     assert outcome.trades["impact_usd"].min() > 0.0, "every fill of this strategy takes"
+    bar = feed.bars[bars_at(feed, mine["symbol"][:1], mine["entry_ns"][:1])[0]]
+    qty = mine["qty_lots"][0] * feed.instruments["step_size"][mine["symbol"][0]]
+    assert outcome.trades["room"][0] == pytest.approx(0.01 * float(bar["volume_day"]) / qty) and outcome.room > 1.0
     assert len(outcome.learned) == 10 and outcome.turnover > 0.0 and outcome.reject_share == 0.0
 
 
@@ -195,6 +198,7 @@ def test_capacity_falls_with_impact_and_is_zero_without_a_result() -> None:
     assert capacity_usd(1e5, 0.0, 1e-4) == 0.0 and np.isnan(capacity_usd(1e5, 1e-4, 0.0))
     assert capacity_usd(1e5, 1e-4, 1e-4) == pytest.approx(4e5)
     assert capacity_usd(1e5, 1e-4, 2e-4) < capacity_usd(1e5, 1e-4, 1e-4)
+    assert capacity_usd(1e5, 1e-4, 1e-4, room=2.5) == pytest.approx(2.5e5)
     k = capacity_usd(1.0, 3e-4, 2e-4)
     assert 3e-4 + 2e-4 - 2e-4 * np.sqrt(k) == pytest.approx(0.0, abs=1e-12)
 

@@ -27,6 +27,7 @@ from simcore.cli import (
     strategy,
     sweep,
     validate,
+    vetoes,
     warmup,
 )
 from simcore.cli.shell import explain
@@ -42,6 +43,7 @@ app.command("replay")(replay.replay)
 app.command("fidelity")(fidelity.fidelity)
 app.command("sweep")(sweep.sweep)
 app.command("validate")(validate.validate)
+app.command("vetoes")(vetoes.vetoes)
 app.command("promote")(validate.promote)
 app.command("expectancy-builder")(expectancy_builder.expectancy_builder)
 app.command("scoring-probe")(scoring_probe.scoring_probe)

@@ -6,6 +6,7 @@ trades belong to the window they were decided in, orders to the one they were st
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,9 +31,10 @@ ORDER_ROW = np.dtype(
     [("day", np.int64), ("sent", np.int64), ("refused", np.int64), ("quoted", np.int64), ("filled", np.int64)]
     + [(name, np.float64) for name in ("slippage_bps", "markout_bps")]
 )
-# One closed trade: the day of its decision, its result, what it traded in both directions, and what impact cost it.
+# One closed trade: the day of its decision, its result, what it traded in both directions, what impact cost it, and how many times
+# larger its entry could have been within the sizer's share of the day's volume.
 TRADE_OUT = np.dtype(
-    [("day", np.int64), ("ambiguous", np.int64)] + [(name, np.float64) for name in ("net_usd", "traded_usd", "impact_usd")]
+    [("day", np.int64), ("ambiguous", np.int64)] + [(name, np.float64) for name in ("net_usd", "traded_usd", "impact_usd", "room")]
 )
 
 
@@ -70,6 +72,11 @@ class Outcome:
     def ambiguous_share(self) -> float:
         """Of the trades, the share that ended in a bar which held both stop and target; 0 without trades."""
         return float((self.trades["ambiguous"] > 0).sum() / max(1, len(self.trades)))
+
+    @property
+    def room(self) -> float:
+        """How many times larger the median trade could have been within the sizer's share of the day's volume; NaN without trades."""
+        return float(np.median(self.trades["room"])) if len(self.trades) else math.nan
 
     @property
     def impact_a_day(self) -> float:
@@ -138,6 +145,9 @@ def trades_of(recording: Recording, config: Config, days: Span) -> np.ndarray:
     taken = trades["taker_lots"] / np.maximum(trades["maker_lots"] + trades["taker_lots"], 1)
     for moment, price in (("entry_ns", "entry_price"), ("exit_ns", "exit_price")):
         out["impact_usd"] += taken * lots * trades[price] * impacts(feed, config, trades["symbol"], trades[moment], lots, trades[price])
+    rows = bars_at(feed, trades["symbol"], trades["entry_ns"])
+    share = config.strategy_config.defaults.sizing.max_participation_pct
+    out["room"] = share * np.nan_to_num(feed.bars["volume_day"][rows].astype(np.float64)) / lots
     return out
 
 

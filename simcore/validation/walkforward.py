@@ -135,7 +135,7 @@ class Validation:
     def capacity_usd(self) -> float:
         """The NAV at which the judged policy's own impact has eaten its result."""
         own = self.pooled[self.judged]
-        return capacity_usd(own.nav, float(own.returns.mean()), own.impact_a_day)
+        return capacity_usd(own.nav, float(own.returns.mean()), own.impact_a_day, own.room)
 
     @cached_property
     def stress_bps_a_day(self) -> dict[str, float]:
