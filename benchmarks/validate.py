@@ -43,7 +43,8 @@ def hourly_symbols(catalog: Path) -> list[str]:
     """Return the symbols of which the catalog holds hourly bars, mark prices and funding."""
     series = Catalog(catalog).series()
     hourly = {each.symbol for each in series if each.kind == KLINES and each.interval == "1h"}
-    return sorted(hourly & {each.symbol for each in series if each.kind == MARKS} & {each.symbol for each in series if each.kind == FUNDINGS})
+    marked, funded = ({each.symbol for each in series if each.kind == kind} for kind in (MARKS, FUNDINGS))
+    return sorted(hourly & marked & funded)
 
 
 def main(catalog: Path, wanted: list[str]) -> None:
