@@ -86,7 +86,7 @@ def test_every_make_target_of_the_readme_exists(line: str) -> None:
     assert re.search(rf"^{line.split()[1]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 
 
-@pytest.mark.parametrize("line", [line for line in shell_lines() if re.fullmatch(r"simcore \w+", line)])
+@pytest.mark.parametrize("line", [line for line in shell_lines() if re.fullmatch(r"simcore [\w-]+", line)])
 def test_every_command_of_the_readme_has_help(line: str, tmp_path: Path) -> None:
     done = simcore_command(f"{line} --help", tmp_path)
     assert done.returncode == 0 and "Usage" in done.stdout
