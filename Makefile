@@ -47,7 +47,8 @@ test-uncompiled: .venv/.ready-dev
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m "jitless and not campaign"
 
 test-bounds: .venv/.ready-dev
-	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest -q -m "jitless and not campaign"
+	NUMBA_BOUNDSCHECK=1 $(BIN)/simcore warmup
+	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m "jitless and not campaign"
 
 campaign: .venv/.ready-dev  ## the long random campaigns
 	$(BIN)/simcore warmup

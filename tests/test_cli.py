@@ -214,6 +214,7 @@ def test_no_colour_and_no_progress_reach_a_file(small_run: tuple) -> None:
     assert "\x1b" not in done.stdout + done.stderr
 
 
+@pytest.mark.campaign
 def test_after_a_warmup_a_replay_compiles_nothing(cache_home: Path, tmp_path: Path) -> None:
     cold = {"SIMCORE_CACHE_DIR": str(cache_home)}
     warm = simcore("warmup", "--json", **cold)
