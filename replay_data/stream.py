@@ -28,7 +28,6 @@ from replay_data.interval import iso
 from simcore.domain.errors import DataError
 
 DEPTHS, TRADES, TICKERS, MARKS, BOOK_DEPTHS = "depth", "trades", "bookTicker", "markPrice", "bookDepth"
-ROLES = (DEPTHS, TRADES, TICKERS, MARKS, BOOK_DEPTHS)
 DEPTH_WHOLE = ("ts_exch", "ts_local", "first_id", "final_id", "prev_id", "place")
 LEVELS = ("level_side", "level_price", "level_qty")
 TRADE_COLUMNS = ("ts_exch", "ts_local", "id", "side", "price", "qty", "place")

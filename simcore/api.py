@@ -235,25 +235,14 @@ def sweep(
 
     Raises ConfigError, DataError or StrategyError; what was finished by then is in the ledger.
     """
-    from simcore.config import load_config
     from simcore.validation.cluster import workers
     from simcore.validation.proposers import make_proposer
     from simcore.validation.space import read_axes
     from simcore.validation.sweep import run_sweep
 
-    settings = load_config(Path(config)) if isinstance(config, (str, Path)) else config or load_config()
-    names, objects = split_strategies(strategy)
+    settings, objects = configured(config, strategy, params, cash, unlisted=feed is not None)
     if cluster is not None and (objects or feed is not None):
         raise ConfigError("sweep: a cluster needs registered strategies and a catalog (data=...) that every worker can read.")
-    for each in objects:
-        settings = settings.with_strategy(each.name, each.params)
-    names = names or [each.name for each in objects]
-    settings = settings.replace(
-        strategies=names or None,
-        cash=cash,
-        set=qualified_params(params, names),
-        allow_unlisted_symbols=True if feed is not None else None,
-    )
     space = read_axes(grid, [each.name for each in settings.enabled_strategies])
     grounds = [ground_of(feed)] if feed is not None else find_grounds(data, symbols, windows or [(None, None)], interval, together)
     proposer = make_proposer(method, space, draws, seed)

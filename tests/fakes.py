@@ -15,6 +15,7 @@ from replay_data.feed import Feed
 from simcore.domain import enums, records
 from simcore.domain.enums import Clamp, LedgerKind, OrderType, Purpose, RouteOutcome, Screen, TimeInForce, Veto
 from simcore.replay import Recording
+from simcore.replay.recording import Display
 
 E8 = 100_000_000
 MINUTE_NS = 60_000_000_000
@@ -292,6 +293,7 @@ def fake_recording(
         digest="d" * 64,
         speed={"load_s": 0.01, "compile_s": 0.0, "replay_s": 0.02, "events_per_s": 1_000_000.0},
         caveats=("Fills on bars: no order book.",),
+        display=Display("simcore", "auto", 2_500, 300, 0.05),
     )
 
 

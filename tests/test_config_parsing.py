@@ -616,3 +616,19 @@ def test_loading_is_quick_and_pulls_in_no_heavy_library() -> None:
         assert heavy == []
         runs.append(float(seconds))
     assert min(runs) < 0.12, f"best of five: {min(runs) * 1e3:.0f} ms"
+
+
+def test_no_key_is_decoration() -> None:
+    """Every key of how things run and how they are shown is named where it is read, or is a member of an enum."""
+    sources = [path for folder in ("simcore", "replay_data") for path in sorted((default_folder().parent / folder).rglob("*.py"))]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources if path.name != "models.py")
+    models = [FILES["dashboard"], FILES["settings"]]
+    unread = []
+    while models:
+        for name, field in models.pop().model_fields.items():
+            kind = field.annotation
+            if isinstance(kind, type) and hasattr(kind, "model_fields"):
+                models.append(kind)
+            if name not in ("schema_", "note") and not re.search(rf"[.\"]{name}\b|^    {name} = \d", text, re.MULTILINE):
+                unread.append(name)
+    assert unread == []

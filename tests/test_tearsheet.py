@@ -21,13 +21,15 @@ from hypothesis import strategies as st
 
 from simcore.domain import records
 from simcore.domain.enums import LedgerKind
+from simcore.replay.recording import Display
 from simcore.report import tearsheet
-from simcore.report.chartdata import MAX_BARS, chart_data, display_interval, joined_bars, pack
+from simcore.report.chartdata import chart_data, display_interval, joined_bars, pack
 from simcore.report.definitions import METRICS, TRADE_COLUMNS
 from simcore.report.drawings import waterfall
 from simcore.report.run import Run
 from tests.fakes import HOUR_NS, MINUTE_NS, START_NS, fake_bars, fake_feed, fake_recording, without_trades
 
+MOST_BARS = 2_500
 HOSTILE = "</script><img src=x onerror=alert(1)>USDT"
 
 
@@ -208,11 +210,20 @@ def test_joined_bars_are_those_pandas_makes() -> None:
         assert shown[name].tolist() == wanted[name].tolist()
 
 
+def test_title_theme_and_lengths_are_those_of_the_config() -> None:
+    recording = fake_recording()
+    shown = replace(recording, display=Display("desk 7", "dark", 100, 10, 0.0))
+    page = page_of(Run(shown))
+    assert "<title>desk 7 · " in page and '<html lang="en" data-theme="dark">' in page
+    assert 0 < chart_data(shown)["symbols"][0]["bars"]["o"]["n"] <= 100 < chart_data(recording)["symbols"][0]["bars"]["o"]["n"]
+    assert "rows by hour are in summary.json" in page and "rows by hour are in summary.json" not in page_of(Run(recording))
+
+
 @pytest.mark.parametrize(("days", "interval_ns"), [(1, MINUTE_NS), (365, MINUTE_NS), (2_000, HOUR_NS), (20_000, HOUR_NS)])
 def test_no_chart_has_more_bars_than_it_can_show(days: int, interval_ns: int) -> None:
     last = START_NS + days * 24 * HOUR_NS - interval_ns
-    wide = display_interval(START_NS, last, interval_ns)
-    assert wide % interval_ns == 0 and (last - START_NS) // wide <= MAX_BARS
+    wide = display_interval(START_NS, last, interval_ns, MOST_BARS)
+    assert wide % interval_ns == 0 and (last - START_NS) // wide <= MOST_BARS
 
 
 def test_the_chart_shows_every_fill_and_veto(run: Run) -> None:

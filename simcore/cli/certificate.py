@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from simcore.cli.options import AsJson, ConfigFolder
-from simcore.cli.replay import Catalog
+from simcore.cli.options import AsJson, Catalog, ConfigFolder
 from simcore.cli.shell import CHECK_FAILED, print_json, say
 
 app = typer.Typer(help="Promotion certificates: make a signing key, verify a certificate.", no_args_is_help=True)

@@ -7,8 +7,20 @@ from typing import Annotated
 
 import typer
 
-from simcore.cli.options import AsJson, ConfigFolder, Quiet
-from simcore.cli.replay import Assignments, Cash, End, Interpreted, Seed, Start, Strategies, Symbols, parse_assignment
+from simcore.cli.options import (
+    AsJson,
+    Assignments,
+    Cash,
+    ConfigFolder,
+    End,
+    Interpreted,
+    Quiet,
+    Seed,
+    Start,
+    Strategies,
+    Symbols,
+    parse_assignments,
+)
 from simcore.cli.shell import print_json, progress_bar, say
 
 Books = Annotated[Path, typer.Option("--data", metavar="CATALOG", help="Catalog folder with order book recordings.")]
@@ -44,7 +56,7 @@ def fidelity(
             end=end,
             bars=bars,
             strategy=strategy or None,
-            params=dict(parse_assignment(each) for each in assign or []),
+            params=parse_assignments(assign),
             cash=cash,
             seed=seed,
             interpreted=interpreted,

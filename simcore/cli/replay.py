@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simcore.cli.options import AsJson, ConfigFolder, Quiet
+from simcore.cli.options import (
+    AsJson,
+    Assignments,
+    Cash,
+    Catalog,
+    ConfigFolder,
+    End,
+    Interpreted,
+    Interval,
+    Quiet,
+    Seed,
+    Start,
+    Strategies,
+    Symbols,
+    parse_assignments,
+)
 from simcore.cli.shell import print_json, progress_bar, say
-from simcore.domain.errors import ConfigError
 
 if TYPE_CHECKING:
     from simcore.report.run import Run
 
-Text = str | None
-Catalog = Annotated[Path | None, typer.Option(metavar="CATALOG", help="Catalog folder; without it, the synthetic sample.")]
-Symbols = Annotated[Text, typer.Option(metavar="A,B", help="Symbols to replay; without it, all of the catalog.")]
-Start = Annotated[Text, typer.Option(metavar="TIME", help="First moment, such as 2025-05-04 (UTC).")]
-End = Annotated[Text, typer.Option(metavar="TIME", help="Moment to stop before (UTC).")]
-Interval = Annotated[Text, typer.Option(metavar="1m|5m|1h|...", help="Interval of the replayed bars.")]
-Strategies = Annotated[list[str] | None, typer.Option("--strategy", metavar="NAME", help="Strategy to run; repeat for several.")]
-Assignments = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="ema_cross.fast=10, or any key of a file: risk_limits.max_leverage=2."),
-]
-Cash = Annotated[float | None, typer.Option(help="Start balance in quote units.")]
-Seed = Annotated[int, typer.Option(help="Seed of whatever is drawn.")]
-Interpreted = Annotated[bool, typer.Option("--interpreted", help="Strategies as plain Python: breakpoints, any library.")]
 Policies = Annotated[Path | None, typer.Option(metavar="DIR", help="Run folder whose learned policies hold, each as it stood then.")]
 Band = Annotated[bool, typer.Option("--band", help="Also the pessimistic fill model and double latency: PnL as a band.")]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Run folder; without it, runs/<time>-<digest>.")]
@@ -55,7 +55,6 @@ def replay(
     """Replay market data through the whole pipeline and write a run folder with a report."""
     from simcore.api import replay as run_replay
 
-    params = dict(parse_assignment(each) for each in assign or [])
     with progress_bar("replay", quiet or as_json) as progress:
         run = run_replay(
             config=config,
@@ -65,7 +64,7 @@ def replay(
             end=end,
             interval=interval,
             strategy=strategy or None,
-            params=params,
+            params=parse_assignments(assign),
             cash=cash,
             seed=seed,
             interpreted=interpreted,
@@ -81,14 +80,6 @@ def replay(
     if not quiet:
         run.show()
     say(f"report: {folder / 'report.html'}")
-
-
-def parse_assignment(text: str) -> tuple[str, str]:
-    """Return ("ema_cross.fast", "10") of "ema_cross.fast=10"."""
-    key, equals, value = (part.strip() for part in text.partition("="))
-    if not equals or not value or "." not in key:
-        raise ConfigError(f"--set {text}: write it as strategy.parameter=value, for example --set ema_cross.fast=10.")
-    return key, value
 
 
 def default_folder(run: Run) -> Path:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from simcore.cli.options import ConfigFolder, Nav
-from simcore.cli.replay import Assignments, Catalog, End, Interval, Start, Strategies, Symbols, parse_assignment
+from simcore.cli.options import Assignments, Catalog, ConfigFolder, End, Interval, Nav, Start, Strategies, Symbols, parse_assignments
 from simcore.cli.shell import print_json
 
 
@@ -21,7 +20,6 @@ def screener_probe(
     """Replay up to --end, then print one JSON line a wished position: may it be entered, and what stands against it."""
     from simcore.api import screen
 
-    params = dict(parse_assignment(each) for each in assign or [])
     wishes = screen(
         config=config,
         data=data,
@@ -30,7 +28,7 @@ def screener_probe(
         end=end,
         interval=interval,
         strategy=strategy or None,
-        params=params,
+        params=parse_assignments(assign),
         nav=nav,
     )
     for each in wishes:

@@ -8,8 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from simcore.cli.options import AsJson, ConfigFolder, Quiet
-from simcore.cli.replay import Assignments, Cash, Catalog, Interval, Seed, Strategies, Symbols, parse_assignment
+from simcore.cli.options import (
+    AsJson,
+    Assignments,
+    Cash,
+    Catalog,
+    ConfigFolder,
+    Interval,
+    Quiet,
+    Seed,
+    Strategies,
+    Symbols,
+    parse_assignments,
+)
 from simcore.cli.shell import print_json, print_table, progress_bar, say
 from simcore.domain.errors import ConfigError
 
@@ -75,7 +86,7 @@ def sweep(
             together=together,
             strategy=strategy or None,
             config=config,
-            params=dict(parse_assignment(each) for each in assign or []),
+            params=parse_assignments(assign),
             cash=cash,
             seed=seed,
             method=method,

@@ -9,8 +9,22 @@ from typing import Annotated, Any
 
 import typer
 
-from simcore.cli.options import AsJson, ConfigFolder, Quiet
-from simcore.cli.replay import Assignments, Cash, Catalog, End, Interval, Seed, Start, Strategies, Symbols, parse_assignment
+from simcore.cli.options import (
+    AsJson,
+    Assignments,
+    Cash,
+    Catalog,
+    ConfigFolder,
+    End,
+    Interval,
+    Quiet,
+    Seed,
+    Start,
+    Strategies,
+    Symbols,
+    parse_assignment,
+    parse_assignments,
+)
 from simcore.cli.shell import CHECK_FAILED, print_json, progress_bar, say
 from simcore.domain.errors import ConfigError
 
@@ -57,7 +71,7 @@ def validate(
             end=end,
             interval=interval,
             strategy=strategy or None,
-            params=dict(parse_assignment(each) for each in assign or []),
+            params=parse_assignments(assign),
             variants={each: parse_variant(each) for each in variant or []},
             cash=cash,
             seed=seed,

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 import math
 
-from simcore.cli.options import AsJson, ConfigFolder, Quiet
-from simcore.cli.replay import Assignments, Cash, Catalog, End, Interval, Seed, Start, Strategies, Symbols, parse_assignment
+from simcore.cli.options import (
+    AsJson,
+    Assignments,
+    Cash,
+    Catalog,
+    ConfigFolder,
+    End,
+    Interval,
+    Quiet,
+    Seed,
+    Start,
+    Strategies,
+    Symbols,
+    parse_assignments,
+)
 from simcore.cli.shell import print_json, print_table, progress_bar, say
 
 
@@ -35,7 +48,7 @@ def vetoes(
             end=end,
             interval=interval,
             strategy=strategy or None,
-            params=dict(parse_assignment(each) for each in assign or []),
+            params=parse_assignments(assign),
             cash=cash,
             seed=seed,
             progress=progress,

@@ -151,7 +151,6 @@ class BookModel(Model):
     fill_quantity: Literal["partial", "full"] = Field(description="partial: a print fills what it holds. full is optimistic.")
     through: Literal["size_capped", "full"] = Field(description="A sweep through our price: capped by its size, or full (optimistic).")
     view_levels: int = Field(ge=1, le=1_000, description="Levels of a side that bid_depth and ask_depth add up.")
-    ladder_margin_pct: Annotated[float, Field(gt=0, le=1)] = Field(description="Price range kept beyond what traded, as a fraction.")
     bar_delay_ms: Annotated[float, Field(ge=0, le=60_000)] = Field(description="A bar is known this long after its close.")
     market_max_age_s: SomeSeconds = Field(description="An older book takes no entries; the tighter of this and risk_limits counts.")
     mark_max_age_s: SomeSeconds = Field(description="A mark price older than this is replaced by the mid.")

@@ -29,7 +29,6 @@ from simcore.learning.trades import HOURS, NANOS_PER_HOUR, REGIMES, TradeTable, 
 NS = 1_000_000_000
 DAY_S = 86_400
 STAGES = ("expectancy", "scoring", "autotune", "allocator")
-TIGHTENED = ("max_symbol_nav_pct", "max_order_notional", "max_trade_nav_pct", "max_strategy_positions", "max_concurrent_positions")
 
 
 @dataclass(frozen=True, eq=False)

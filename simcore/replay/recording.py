@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,6 +29,16 @@ class Rows:
 
     def __set__(self, recording: Any, rows: np.ndarray | Callable[[], np.ndarray]) -> None:
         recording.__dict__[self._name] = rows
+
+
+class Display(NamedTuple):
+    """How a recording is shown, from dashboard.json, and from where on validation.json distrusts its exits (a share)."""
+
+    title: str
+    theme: str
+    chart_bars: int
+    table_rows: int
+    max_ambiguous_exits_pct: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,4 +69,5 @@ class Recording:
     digest: str
     speed: dict[str, float]
     caveats: tuple[str, ...]
+    display: Display
     policies: tuple[Policies, ...] = ()

@@ -15,7 +15,7 @@ from replay_data.interval import interval_name
 from simcore.config import Config
 from simcore.decision.pipeline import sample_equity_nb
 from simcore.learning.snapshots import PolicyHistory
-from simcore.replay.recording import Recording
+from simcore.replay.recording import Display, Recording
 from simcore.replay.session import Session
 from simcore.strategy import Strategy
 
@@ -110,8 +110,15 @@ def record(session: Session, config: Config, seed: int, totals: Any, speed: dict
         digest=output.digest(),
         speed=speed,
         caveats=tuple(dict.fromkeys(plan.caveats)),
+        display=display_of(config),
         policies=() if session.refresher is None else tuple(session.refresher.snapshots),
     )
+
+
+def display_of(config: Config) -> Display:
+    """Return what the config says about showing results."""
+    shown, criteria = config.dashboard, config.validation.criteria
+    return Display(shown.title, shown.theme, shown.chart_bars, shown.table_rows, criteria.max_ambiguous_exits_pct)
 
 
 def first_step() -> None:

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from simcore.replay import Recording
 
 READABLE_S = (1, 5, 10, 15, 30, 60, 180, 300, 900, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400, 259_200, 604_800)
-MAX_BARS = 2_500
-MAX_POINTS = 2_500
 CENTS, MILLIONTHS = 100, 1_000_000
 
 
@@ -45,13 +43,13 @@ def deflated(values: np.ndarray) -> str:
     return base64.b64encode(zlib.compress(values.tobytes(), 6)).decode()
 
 
-def display_interval(first_ns: int, last_ns: int, interval_ns: int) -> int:
-    """Return the length, in ns, of the shown bars: the shortest readable one that keeps the chart under MAX_BARS."""
+def display_interval(first_ns: int, last_ns: int, interval_ns: int, most: int) -> int:
+    """Return the length, in ns, of the shown bars: the shortest readable one that keeps the chart under `most` bars."""
     for seconds in READABLE_S:
         wide = seconds * SECOND_NS
-        if wide % interval_ns == 0 and (last_ns - first_ns) // wide < MAX_BARS:
+        if wide % interval_ns == 0 and (last_ns - first_ns) // wide < most:
             return wide
-    return max(interval_ns, -(-(last_ns - first_ns) // MAX_BARS // interval_ns) * interval_ns)
+    return max(interval_ns, -(-(last_ns - first_ns) // most // interval_ns) * interval_ns)
 
 
 def joined_bars(bars: np.ndarray, wide_ns: int) -> dict[str, np.ndarray]:
@@ -72,12 +70,12 @@ def joined_bars(bars: np.ndarray, wide_ns: int) -> dict[str, np.ndarray]:
 def symbol_data(recording: Recording, symbol: int, fills: np.ndarray, vetoes: np.ndarray) -> dict[str, Any]:
     """Return the packed bars, fills and vetoes of one symbol."""
     feed = recording.feed
-    bars, interval_ns = price_bars(feed, symbol)
+    bars, interval_ns = price_bars(feed, symbol, recording.display.chart_bars)
     tick = float(feed.instruments["tick_size"][symbol])
     base = {"name": feed.symbols[symbol], "tick": tick, "digits": max(0, -math.floor(math.log10(tick) + 1e-9)) if tick > 0 else 0}
     if not len(bars):
         return {**base, "seconds": 0, "bars": None}
-    wide = display_interval(int(bars["open_ns"][0]), int(bars["open_ns"][-1]), interval_ns)
+    wide = display_interval(int(bars["open_ns"][0]), int(bars["open_ns"][-1]), interval_ns, recording.display.chart_bars)
     shown = joined_bars(bars, wide)
     return {
         **base,
@@ -89,8 +87,8 @@ def symbol_data(recording: Recording, symbol: int, fills: np.ndarray, vetoes: np
     }
 
 
-def price_bars(feed: Feed, symbol: int) -> tuple[np.ndarray, int]:
-    """Return the bars to draw and their length, ns: those of the feed, of a book short ones of its trades."""
+def price_bars(feed: Feed, symbol: int, most: int) -> tuple[np.ndarray, int]:
+    """Return the bars to draw and their length, ns: those of the feed, of a book short ones of its trades, under `most`."""
     low, high = feed.bar_range[symbol]
     if feed.kind != "book":
         return feed.bars[low:high], int(feed.interval_ns[symbol])
@@ -100,7 +98,7 @@ def price_bars(feed: Feed, symbol: int) -> tuple[np.ndarray, int]:
     events, ladder = feed.events[first:end], feed.ladders[symbol]
     if not len(events):
         return feed.bars[low:high], int(feed.interval_ns[symbol])
-    wide = display_interval(int(events["ts_exch"][0]), int(events["ts_exch"][-1]), SECOND_NS)
+    wide = display_interval(int(events["ts_exch"][0]), int(events["ts_exch"][-1]), SECOND_NS, most)
     base, step, span = (int(ladder[name]) for name in ("base_ticks", "tick_step", "span"))
     return trade_bars(events, base, step, span, wide, float(feed.instruments["step_size"][symbol])), wide
 
@@ -152,7 +150,7 @@ def equity_data(recording: Recording) -> dict[str, Any]:
     rows = recording.equity
     if not len(rows):
         return {"t": pack(np.zeros(0))}
-    edges = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MAX_POINTS)).astype(np.int64))
+    edges = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), recording.display.chart_bars)).astype(np.int64))
     starts = np.append(0, edges[:-1] + 1)
     ts, nav = rows["ts_ns"][edges], rows["nav"][edges]
     safe = np.where(nav > 0, nav, np.inf)

@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 Band = list[dict[str, Any]] | None
 Kpis = Mapping[str, Mapping[str, Mapping[str, Any]]]
 STATIC = Path(__file__).resolve().parent / "static"
-AMBIGUOUS_LIMIT = 0.05  # a result with more ambiguous exits than this must not be scored: use finer bars
 DAY_S = 86_400
-MAX_HOUR_ROWS = 300  # more make the page slow and are read by no one
 TIMING_RULE = "A decision at a bar's close fills in the next bar at the earliest; fills guess against the trader."
 BOOK_RULE = "An order meets the book at its arrival; makers wait in the queue, takers walk the levels. The replay does not react to us."
 SHORT_DAYS = 5  # fewer daily closes than this make no figure by day or by year worth reading
@@ -54,7 +52,8 @@ def page(recording: Recording, metrics: Mapping[str, Any], checks: Mapping[str, 
     """Return the whole page as text."""
     data = json.dumps(without_nan(chart_data(recording)), separators=(",", ":"), allow_nan=False)
     pieces = {name: static(name) for name in PIECES}
-    pieces["title"] = escape(f"simcore · {', '.join(recording.strategies)}")
+    pieces["title"] = escape(f"{recording.display.title} · {', '.join(recording.strategies)}")
+    pieces["theme"] = "" if recording.display.theme == "auto" else f' data-theme="{recording.display.theme}"'
     pieces["data"] = data.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     pieces["body"] = "\n".join(sections(recording, metrics, checks, kpis, band))
     return re.sub(r"\{\{([a-z.-]+)\}\}", lambda match: pieces[match[1]], static("template.html"))
@@ -85,7 +84,7 @@ def sections(recording: Recording, metrics: Mapping[str, Any], checks: Mapping[s
     note = "How parent orders were carried out; slippage is against arrival, a cost is positive"
     yield section("Router", router_body(recording, metrics), note)
     note = "Of the orders sent: fills, refusals, costs and what the market did next; point at a figure for its count"
-    yield section("Execution", kpi_body(kpis), note)
+    yield section("Execution", kpi_body(kpis, recording.display.table_rows), note)
     yield section("All figures", figures_body(metrics), "Point at a name for its definition")
     yield section("Data", data_body(recording), "What the run stood on")
     yield section("Provenance", provenance_body(recording, checks), "Equal digests, equal runs")
@@ -127,7 +126,7 @@ def alerts(recording: Recording, metrics: Mapping[str, Any], checks: Mapping[str
         rows.append(("bad", f"The books do not balance (differences in 1e-8): {wrong}. Do not use this result."))
     if checks["liquidated"]:
         rows.append(("bad", "The account was liquidated during the run."))
-    if checks["ambiguous_exit_share"] > AMBIGUOUS_LIMIT:
+    if checks["ambiguous_exit_share"] > recording.display.max_ambiguous_exits_pct:
         share = figure(checks["ambiguous_exit_share"], "pct")
         rows.append(("bad", f"{share} of exits had stop and target inside one bar: too many to trust. Replay finer bars."))
     if checks["gaps"]:
@@ -303,15 +302,18 @@ def outcome_figures(routes: np.ndarray, whole: int) -> tuple[str, ...]:
     )
 
 
-def kpi_body(kpis: Kpis) -> str:
-    """Return the router's key figures by symbol, and by hour folded away; a figure that no row has is left out."""
+def kpi_body(kpis: Kpis, most_rows: int) -> str:
+    """Return the router's key figures by symbol, and by hour folded away; a figure that no row has is left out.
+
+    More rows by hour than `most_rows` are left to the files.
+    """
     wanted = [kpi for kpi in KPIS if any(hours[WHOLE][f"n_{kpi.key}"] for hours in kpis.values())]
     if not wanted:
         return '<p class="none">No order was sent.</p>'
     by_symbol = {(symbol, WHOLE): hours[WHOLE] for symbol, hours in kpis.items() if any(hours[WHOLE][f"n_{kpi.key}"] for kpi in wanted)}
     by_hour = {(symbol, hour): row for symbol, hours in kpis.items() for hour, row in hours.items() if hour != WHOLE}
     body = kpi_table(by_symbol, wanted)
-    if len(by_hour) > MAX_HOUR_ROWS:
+    if len(by_hour) > most_rows:
         return f'{body}<p class="note">The {len(by_hour)} rows by hour are in summary.json and in run.kpis.</p>'
     return f"{body}<details><summary>By hour (UTC)</summary>{kpi_table(by_hour, wanted)}</details>"
 
