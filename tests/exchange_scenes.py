@@ -6,7 +6,7 @@ the exchange: what the wire and the core do to them is tested elsewhere.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,8 @@ class Exchange:
     full_through: bool = False
     self_trade: int = SelfTrade.NONE
     entry_ns: int = 0
-    events: list[tuple[int, int, int, int]] = field(default_factory=list)
+    base: int = BASE
+    span: int = SPAN
     next_id: int = 4
 
     def __post_init__(self) -> None:
@@ -53,11 +54,11 @@ class Exchange:
         stream["full_fill"], stream["full_through"] = self.full_fill, self.full_through
         stream["self_trade"], stream["entry_ns"] = self.self_trade, self.entry_ns
         stream["due_ns"][:] = FOREVER_NS
-        stream["own_top"][0] = -1, SPAN - 1
-        self.lots, self.resting = np.zeros(2 * SPAN, np.int64), np.zeros(2 * SPAN, np.uint8)
+        stream["own_top"][0] = -1, self.span - 1
+        self.lots, self.resting = np.zeros(2 * self.span, np.int64), np.zeros(2 * self.span, np.uint8)
         self.ladders, self.books = np.zeros(1, LADDER), np.zeros(1, BOOK)
-        self.ladders[0] = (BASE, 1, SPAN, 0)
-        self.books["best_bid"], self.books["best_ask"], self.books["last_level"] = -1, SPAN - 1, -1
+        self.ladders[0] = (self.base, 1, self.span, 0)
+        self.books["best_bid"], self.books["best_ask"], self.books["last_level"] = -1, self.span - 1, -1
         self.now = 0
         self.mark(EventKind.READY)
 
@@ -65,12 +66,12 @@ class Exchange:
 
     def depth(self, side: int, ticks: int, lots: int, at: int | None = None) -> Exchange:
         """Set a level's displayed quantity; side +1 is the bid side."""
-        return self._event(EventKind.BID_DEPTH if side == BUY else EventKind.ASK_DEPTH, level(side, ticks), lots, at)
+        return self._event(EventKind.BID_DEPTH if side == BUY else EventKind.ASK_DEPTH, self.level(side, ticks), lots, at)
 
     def trade(self, aggressor: int, ticks: int, lots: int, at: int | None = None) -> Exchange:
         """Let somebody trade; a buying aggressor lifts an ask."""
         kind = EventKind.ASK_LIFTED if aggressor == BUY else EventKind.BID_HIT
-        return self._event(kind, level(-aggressor, ticks), lots, at)
+        return self._event(kind, self.level(-aggressor, ticks), lots, at)
 
     def mark(self, kind: int, at: int | None = None) -> Exchange:
         """Begin a snapshot (CLEAR), end it (READY) or break the stream (GAP)."""
@@ -159,8 +160,7 @@ class Exchange:
         """Signed lots held."""
         return int(self.venues[0]["position"][0]["qty_lots"])
 
-
-def level(side: int, ticks: int) -> int:
-    """Return the ladder level of a price on the bid (+1) or ask (-1) side."""
-    rung = ticks - BASE
-    return rung if side == BUY else 2 * SPAN - 1 - rung
+    def level(self, side: int, ticks: int) -> int:
+        """Return the ladder level of a price on the bid (+1) or ask (-1) side."""
+        rung = ticks - self.base
+        return rung if side == BUY else 2 * self.span - 1 - rung

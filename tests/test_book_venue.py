@@ -147,7 +147,7 @@ def test_a_market_order_larger_than_the_book_leaves_the_rest() -> None:
     assert scene.codes() == [(order, 0)]
 
 
-def test_the_rest_of_a_crossing_gtc_order_waits_alone_at_its_price_and_is_not_filled_for_free() -> None:
+def test_trap_the_rest_of_a_crossing_gtc_order_waits_alone_at_its_price_and_is_not_filled_for_free() -> None:
     scene = exchange()
     order = scene.send(BUY, 10_041, 100, tif=GTC)
     assert scene.fills() == [(order, 80, 10_041, False)]

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simcore.domain.enums import BUY, SELL
-from simcore.engine.impact import beyond_book_ticks_nb, impact_bps_nb, sliced_cost_bps
+from simcore.engine.impact import impact_bps_nb, sliced_cost_bps
 from simcore.report.impact_models import almgren_chriss, almgren_cost, next_move_up_probability, obizhaeva_wang
 
 pytestmark = pytest.mark.jitless
@@ -63,18 +62,6 @@ def test_the_blocks_of_obizhaeva_and_wang(reference):
 def test_the_next_move_of_cont_and_de_larrard(reference, case_id):
     inputs, expected, tol = case_of(reference, case_id)
     assert next_move_up_probability(inputs["bid_queue"], inputs["ask_queue"]) == pytest.approx(expected["p_next_move_up"], abs=tol)
-
-
-@settings(max_examples=300)
-@given(
-    st.sampled_from([BUY, SELL]), st.floats(1.0, 1e5), st.floats(0.0, 50.0), st.floats(0.0, 500.0), st.integers(0, 10**7), st.sampled_from([1, 5])
-)
-def test_beyond_the_book_costs_at_least_the_law_and_the_last_level(side, mid, half_spread, impact, last, grid):
-    ticks = beyond_book_ticks_nb(side, mid, half_spread, impact, last * grid, 0.01, grid)
-    owed = mid * (1.0 + side * (half_spread + impact) * 1e-4) / 0.01
-    assert ticks % grid == 0
-    assert side * (ticks - owed) >= -1e-4 * grid or ticks == grid
-    assert last == 0 or side * (ticks - last * grid) >= 0
 
 
 @pytest.mark.parametrize("case_id", CASES)

@@ -101,7 +101,7 @@ def test_the_policy_forbids_the_network(page: str) -> None:
 
 def test_every_placeholder_of_the_template_is_filled_once(page: str) -> None:
     names = re.findall(r"\{\{([a-z.-]+)\}\}", tearsheet.static("template.html"))
-    assert sorted(names) == sorted({*tearsheet.PIECES, "title", "body", "data"})
+    assert sorted(names) == sorted({*tearsheet.PIECES, "title", "theme", "body", "data"})
     assert "{{" not in own_text(page)
 
 

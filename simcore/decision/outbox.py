@@ -78,37 +78,63 @@ def count_order_nb(core):
 
 
 @part
-def request_order_nb(core, route_id, order_type, tif, qty_lots, price_ticks, reduce_only):
-    """Queue one new order for the route and return its id. Ids step by four: id + 1 is its stop, id + 2 its target."""
+def next_request_nb(core, kind, order_id, owner, leg, purpose):
+    """Queue one request for the route or quote `owner`, with nothing asked for yet; return its row, -1 when the queue is full."""
     n = core["n_requests"]
     if n >= MAX_QUEUE:
         core["broken"] = BROKEN_REQUESTS_FULL
-        return 0
-    route = core["route"][route_id]
-    order_id = core["next_order_id"]
-    core["next_order_id"] = order_id + 4
+        return -1
     request = core["request"][n]
-    request["kind"] = RequestKind.NEW
+    request["kind"] = kind
     request["ts_ns"] = core["now_ns"]
     request["order_id"] = order_id
+    request["route"] = -1
+    request["strategy"] = owner["strategy"]
+    request["symbol"] = owner["symbol"]
+    request["side"] = owner["side"]
+    request["leg"] = leg
+    request["type"] = 0
+    request["tif"] = 0
+    request["purpose"] = purpose
+    request["reduce_only"] = 0
+    request["qty_lots"] = 0
+    request["price_ticks"] = 0
+    request["stop_ticks"] = 0
+    request["target_ticks"] = 0
+    request["quote"] = -1
+    request["expire_ns"] = 0
+    core["n_requests"] = n + 1
+    return n
+
+
+@part
+def next_order_id_nb(core):
+    """Return a new order's id, counted. Ids step by four: id + 1 is its stop, id + 2 its target."""
+    order_id = core["next_order_id"]
+    core["next_order_id"] = order_id + 4
+    count_order_nb(core)
+    core["totals"]["orders"] += 1
+    return order_id
+
+
+@part
+def request_order_nb(core, route_id, order_type, tif, qty_lots, price_ticks, reduce_only):
+    """Queue one new order for the route and return its id, 0 when the queue is full."""
+    route = core["route"][route_id]
+    n = next_request_nb(core, RequestKind.NEW.value, 0, route, route["leg"], route["purpose"])
+    if n < 0:
+        return 0
+    order_id = next_order_id_nb(core)
+    request = core["request"][n]
+    request["order_id"] = order_id
     request["route"] = route_id
-    request["strategy"] = route["strategy"]
-    request["symbol"] = route["symbol"]
-    request["side"] = route["side"]
-    request["leg"] = route["leg"]
     request["type"] = order_type
     request["tif"] = tif
-    request["purpose"] = route["purpose"]
     request["reduce_only"] = reduce_only
     request["qty_lots"] = qty_lots
     request["price_ticks"] = price_ticks
     request["stop_ticks"] = route["stop_ticks"]
     request["target_ticks"] = route["target_ticks"]
-    request["quote"] = -1
-    request["expire_ns"] = 0
-    core["n_requests"] = n + 1
-    count_order_nb(core)
-    core["totals"]["orders"] += 1
     log_nb(
         core, LedgerKind.REQUEST.value, order_type, route["symbol"], route["strategy"], order_id, route["side"], qty_lots, price_ticks,
         0.0, 0.0, tif * 1.0, route["purpose"] * 1.0, 0.0, 0.0,
@@ -117,27 +143,32 @@ def request_order_nb(core, route_id, order_type, tif, qty_lots, price_ticks, red
 
 
 @part
+def request_cancel_nb(core, route_id):
+    """Queue the cancel of the route's working order."""
+    route = core["route"][route_id]
+    n = next_request_nb(core, RequestKind.CANCEL.value, route["order_id"], route, route["leg"], route["purpose"])
+    if n >= 0:
+        core["request"][n]["route"] = route_id
+        log_short_nb(core, LedgerKind.CANCEL.value, 0, route["symbol"], route["strategy"], route["order_id"], 0.0, 0.0)
+
+
+@part
 def request_quote_nb(core, index):
     """Queue the order of one QUOTE row, post-only, and write its id into the row."""
-    n = core["n_requests"]
-    if n >= MAX_QUEUE:
-        core["broken"] = BROKEN_REQUESTS_FULL
-        return
     quote = core["quote"][index]
-    order_id = core["next_order_id"]
-    core["next_order_id"] = order_id + 4
+    n = next_request_nb(core, RequestKind.NEW.value, 0, quote, Leg.BOTH.value, Purpose.QUOTE.value)
+    if n < 0:
+        return
+    order_id = next_order_id_nb(core)
     quote["order_id"] = order_id
     request = core["request"][n]
-    write_quote_request_nb(core, request, quote, index)
-    request["kind"] = RequestKind.NEW
+    request["order_id"] = order_id
+    request["quote"] = index
     request["type"] = OrderType.LIMIT
     request["tif"] = TimeInForce.GTX
     request["reduce_only"] = quote["reduce_only"]
     request["qty_lots"] = quote["qty_lots"]
     request["price_ticks"] = quote["price_ticks"]
-    core["n_requests"] = n + 1
-    count_order_nb(core)
-    core["totals"]["orders"] += 1
     core["totals"]["quotes"] += 1
     log_nb(
         core, LedgerKind.REQUEST.value, OrderType.LIMIT.value, quote["symbol"], quote["strategy"], order_id, quote["side"],
@@ -149,66 +180,8 @@ def request_quote_nb(core, index):
 @part
 def request_quote_cancel_nb(core, index):
     """Queue the cancel of one QUOTE row's order."""
-    n = core["n_requests"]
-    if n >= MAX_QUEUE:
-        core["broken"] = BROKEN_REQUESTS_FULL
-        return
     quote = core["quote"][index]
-    request = core["request"][n]
-    write_quote_request_nb(core, request, quote, index)
-    request["kind"] = RequestKind.CANCEL
-    request["type"] = 0
-    request["tif"] = 0
-    request["reduce_only"] = 0
-    request["qty_lots"] = 0
-    request["price_ticks"] = 0
-    core["n_requests"] = n + 1
-    log_short_nb(core, LedgerKind.CANCEL.value, 0, quote["symbol"], quote["strategy"], quote["order_id"], 0.0, 0.0)
-
-
-@part
-def write_quote_request_nb(core, request, quote, index):
-    """Write what a quote's order and its cancel have in common."""
-    request["ts_ns"] = core["now_ns"]
-    request["order_id"] = quote["order_id"]
-    request["route"] = -1
-    request["strategy"] = quote["strategy"]
-    request["symbol"] = quote["symbol"]
-    request["side"] = quote["side"]
-    request["leg"] = Leg.BOTH
-    request["purpose"] = Purpose.QUOTE
-    request["stop_ticks"] = 0
-    request["target_ticks"] = 0
-    request["quote"] = index
-    request["expire_ns"] = 0
-
-
-@part
-def request_cancel_nb(core, route_id):
-    """Queue the cancel of the route's working order."""
-    n = core["n_requests"]
-    if n >= MAX_QUEUE:
-        core["broken"] = BROKEN_REQUESTS_FULL
-        return
-    route = core["route"][route_id]
-    request = core["request"][n]
-    request["kind"] = RequestKind.CANCEL
-    request["ts_ns"] = core["now_ns"]
-    request["order_id"] = route["order_id"]
-    request["route"] = route_id
-    request["strategy"] = route["strategy"]
-    request["symbol"] = route["symbol"]
-    request["side"] = route["side"]
-    request["leg"] = route["leg"]
-    request["type"] = 0
-    request["tif"] = 0
-    request["purpose"] = route["purpose"]
-    request["reduce_only"] = 0
-    request["qty_lots"] = 0
-    request["price_ticks"] = 0
-    request["stop_ticks"] = 0
-    request["target_ticks"] = 0
-    request["quote"] = -1
-    request["expire_ns"] = 0
-    core["n_requests"] = n + 1
-    log_short_nb(core, LedgerKind.CANCEL.value, 0, route["symbol"], route["strategy"], route["order_id"], 0.0, 0.0)
+    n = next_request_nb(core, RequestKind.CANCEL.value, quote["order_id"], quote, Leg.BOTH.value, Purpose.QUOTE.value)
+    if n >= 0:
+        core["request"][n]["quote"] = index
+        log_short_nb(core, LedgerKind.CANCEL.value, 0, quote["symbol"], quote["strategy"], quote["order_id"], 0.0, 0.0)

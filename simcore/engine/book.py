@@ -83,12 +83,6 @@ def has_both_sides_nb(book, ladder):
 
 
 @part
-def crossed_nb(book, ladder):
-    """Say whether the best bid is at or above the best ask. An empty side crosses nothing."""
-    return book["best_bid"] + book["best_ask"] >= 2 * ladder["span"] - 1
-
-
-@part
 def best_ticks_nb(book, ladder):
     """Return (best bid, best ask) in ticks; 0 for an empty side."""
     bid, ask = book["best_bid"], book["best_ask"]
@@ -224,36 +218,6 @@ def play_nb(events, pos, end, until_ns, local, lots, book, ladder):
             mark_book_nb(lots, book, ladder, kind)
             best_bid = -1 if kind == EventKind.CLEAR else best_bid
             best_ask = span - 1 if kind == EventKind.CLEAR else best_ask
-        pos += 1
-    end_play_nb(book, best_bid, best_ask, events, start, pos)
-    return pos
-
-
-@part
-def play_quiet_nb(events, pos, end, until_ns, lots, resting, own_bid, own_ask, book, ladder):
-    """Apply events in exchange time as `play_nb` does, and stop before the first that concerns an own resting order.
-
-    `resting` counts own orders a level, laid out as `lots`; `own_bid` and `own_ask` are the best levels of own orders (-1 and
-    span - 1: none). Concerned are: a depth change at an own level; a trade at or beyond the best own level of the side that was
-    hit; a quantity of the other side at or through the best own level; every CLEAR, READY and GAP.
-    """
-    offset, span, start = ladder["offset"], ladder["span"], pos
-    best_bid, best_ask = book["best_bid"], book["best_ask"]
-    last = 2 * span - 1
-    while pos < end and events[pos]["ts_exch"] <= until_ns:
-        event = events[pos]
-        kind, level, qty_lots = int(event["kind"]), int(event["level"]), event["qty_lots"]
-        if kind <= EventKind.ASK_DEPTH:
-            facing = own_bid if kind == ASK else own_ask
-            if resting[offset + level] != 0 or (level >= last - facing and qty_lots > 0):
-                break
-            best_bid, best_ask = followed_nb(lots, offset, span, kind, level, qty_lots, best_bid, best_ask)
-        elif kind <= EventKind.ASK_LIFTED:
-            if level <= (own_ask if kind == EventKind.ASK_LIFTED else own_bid):
-                break
-            count_trade_nb(book, kind & 1, level, qty_lots)
-        else:
-            break
         pos += 1
     end_play_nb(book, best_bid, best_ask, events, start, pos)
     return pos

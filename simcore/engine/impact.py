@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from simcore.engine.rounding import adverse_ticks_nb
 from simcore.jit import kernel
 
 
@@ -25,15 +24,3 @@ def impact_bps_nb(sigma_day, volume_day, qty, y, fallback_sigma_day, fallback_vo
 def sliced_cost_bps(peak_impact_bps: float) -> float:
     """Return the average cost of an order sliced evenly, 2/3 of the peak, under a square-root profile."""
     return peak_impact_bps * 2.0 / 3.0
-
-
-@kernel
-def beyond_book_ticks_nb(side, mid, half_spread_bps, impact_bps, last_ticks, tick_size, price_filter_ticks):
-    """Return the price of what lies beyond the displayed depth: half spread and impact from the mid, rounded against the trader.
-
-    Never better than `last_ticks`, the last level that was displayed; 0 where there was no book at all.
-    """
-    paid = adverse_ticks_nb(side, mid * (1.0 + side * (half_spread_bps + impact_bps) * 1e-4), tick_size, price_filter_ticks)
-    if last_ticks <= 0:
-        return paid
-    return max(paid, last_ticks) if side > 0 else min(paid, last_ticks)

@@ -22,7 +22,7 @@ from simcore.engine.joints import VENUE_TABLE, VENUE_TYPE
 from simcore.engine.schedule import NEVER, find_next_other_nb, next_slice_nb
 from simcore.engine.stretch import is_quiet_nb, play_quiet_nb
 from simcore.engine.venue import see_bar_nb, see_mark_nb
-from simcore.jit import borrowed, entry, flat, part, prefetch
+from simcore.jit import borrowed, entry, flat, inlined, part, prefetch
 from simcore.strategy.abi import FLAT_MEMORY
 
 MAX_ROUNDS = 64
@@ -123,12 +123,52 @@ def play_rate_nb(run, core, funding, inputs, symbol, ts_ns):
     run["events"] += 1
 
 
+@inlined
+def close_bars_nb(run, venue, core, bars, inputs, ts_ns, match_bar):
+    """Let every bar that closes at `ts_ns` meet the orders at the venue, then be seen, and find the next close."""
+    first = NEVER
+    for symbol in range(run["n_symbols"]):
+        close_ns = run["bar_ns"][symbol]
+        if close_ns == ts_ns:
+            pos = run["bar_pos"][symbol]
+            prefetch(bars[min(pos + BARS_AHEAD, run["bar_end"][symbol] - 1)])
+            if venue["live_orders"][symbol] > 0:
+                match_bar(venue, symbol, bars[pos])
+            see_bar_nb(venue, symbol, bars[pos])
+            on_bar_nb(core, symbol, bars[pos])
+            if run["journal_on"] == 1:
+                note_bar_nb(run, inputs, ts_ns, symbol, bars[pos])
+            run["events"] += 1
+            pos += 1
+            close_ns = bars[pos]["open_ns"] + run["interval_ns"][symbol] if pos < run["bar_end"][symbol] else NEVER
+            run["bar_pos"][symbol] = pos
+            run["bar_ns"][symbol] = close_ns
+        if close_ns < first:
+            first = close_ns
+    run["next_bar_ns"] = first
+
+
 @part
-def deliver_reports_nb(venue, core, on_report):
-    """Hand every waiting report to the core, in the venue's order."""
+def hear_reports_nb(run, venue, core, inputs, reports, on_report, ts_ns):
+    """Hand every waiting report to the core, in the venue's order, and to the journal."""
+    if run["journal_on"] == 1:
+        note_reports_nb(run, venue, inputs, reports, ts_ns)
     for index in range(venue["n_reports"]):
         on_report(core, venue["report"][index])
     venue["n_reports"] = 0
+
+
+@inlined
+def talk_nb(run, venue, core, inputs, reports, on_request, on_report):
+    """Let core and venue answer each other until nothing is asked any more."""
+    rounds = 0
+    while core["n_requests"] > 0:
+        send_requests_nb(venue, core, on_request)
+        hear_reports_nb(run, venue, core, inputs, reports, on_report, core["now_ns"])
+        rounds += 1
+        if rounds > MAX_ROUNDS:
+            core["broken"] = BROKEN_ENDLESS_TALK
+            break
 
 
 @part
@@ -186,36 +226,13 @@ def advance_nb(
             core["now_ns"] = ts_ns
             venue["now_ns"] = ts_ns
             if run["next_bar_ns"] == ts_ns:
-                first = NEVER
-                for symbol in range(run["n_symbols"]):
-                    close_ns = run["bar_ns"][symbol]
-                    if close_ns == ts_ns:
-                        pos = run["bar_pos"][symbol]
-                        prefetch(bars[min(pos + BARS_AHEAD, run["bar_end"][symbol] - 1)])
-                        if venue["live_orders"][symbol] > 0:
-                            match_bar(venue, symbol, bars[pos])
-                        see_bar_nb(venue, symbol, bars[pos])
-                        on_bar_nb(core, symbol, bars[pos])
-                        if run["journal_on"] == 1:
-                            note_bar_nb(run, inputs, ts_ns, symbol, bars[pos])
-                        run["events"] += 1
-                        pos += 1
-                        close_ns = NEVER
-                        if pos < run["bar_end"][symbol]:
-                            close_ns = bars[pos]["open_ns"] + run["interval_ns"][symbol]
-                        run["bar_pos"][symbol] = pos
-                        run["bar_ns"][symbol] = close_ns
-                    if close_ns < first:
-                        first = close_ns
-                run["next_bar_ns"] = first
+                close_bars_nb(run, venue, core, bars, inputs, ts_ns, match_bar)
             if run["next_other_ns"] == ts_ns:
                 play_others_nb(run, venue, core, marks, fundings, filters, inputs, ts_ns, settle_funding)
             if venue["look"] == 1:
                 check_margin(venue, ts_ns)
             if venue["n_reports"] > 0:
-                if run["journal_on"] == 1:
-                    note_reports_nb(run, venue, inputs, reports, ts_ns)
-                deliver_reports_nb(venue, core, on_report)
+                hear_reports_nb(run, venue, core, inputs, reports, on_report, ts_ns)
             if run["journal_on"] == 1:
                 note_nb(run, inputs, InputKind.DECIDE.value, ts_ns, -1, 0)
             begin_decision_nb(core, work_routes, flatten)
@@ -225,16 +242,7 @@ def advance_nb(
             call_strategies_nb(core, memory, bar_functions, cross_functions)
         run["phase"] = PHASE_SLICE
         end_decision_nb(core, consider, end_trade)
-        rounds = 0
-        while core["n_requests"] > 0:
-            send_requests_nb(venue, core, on_request)
-            if run["journal_on"] == 1:
-                note_reports_nb(run, venue, inputs, reports, core["now_ns"])
-            deliver_reports_nb(venue, core, on_report)
-            rounds += 1
-            if rounds > MAX_ROUNDS:
-                core["broken"] = BROKEN_ENDLESS_TALK
-                break
+        talk_nb(run, venue, core, inputs, reports, on_request, on_report)
         run["slices"] += 1
         if core["broken"] != 0 or venue["broken"] != 0:
             return Stop.BROKEN.value

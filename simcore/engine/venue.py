@@ -22,34 +22,62 @@ MAKER = 1
 
 
 @part
-def report_nb(venue, kind, order, code, ts_ns):
-    """Queue one report about an order, without a fill; return its row (the last one again when the queue is full)."""
+def blank_report_nb(row, kind, symbol, leg, ts_ns):
+    """Write a report about nobody's order and no money: a used row keeps nothing of what it said before."""
+    row["kind"] = kind
+    row["ts_ns"] = ts_ns
+    row["order_id"] = 0
+    row["route"] = -1
+    row["strategy"] = -1
+    row["symbol"] = symbol
+    row["side"] = 0
+    row["leg"] = leg
+    row["purpose"] = 0
+    row["quote"] = -1
+    row["maker"] = 0
+    row["qty_lots"] = 0
+    row["leaves_lots"] = 0
+    row["price_ticks"] = 0
+    row["fee_e8"] = 0
+    row["amount_e8"] = 0
+    row["code"] = 0
+    row["ambiguous"] = 0
+    row["reference"] = 0.0
+
+
+@part
+def next_report_nb(venue, kind, symbol, leg, ts_ns):
+    """Queue one blank report; return its row (the last one again when the queue is full)."""
     n = venue["n_reports"]
     if n >= MAX_QUEUE:
         venue["broken"] = BROKEN_REPORTS_FULL
         n = MAX_QUEUE - 1
-    row = venue["report"][n]
-    row["kind"] = kind
-    row["ts_ns"] = ts_ns
-    row["order_id"] = order["id"]
-    row["route"] = order["route"]
-    row["strategy"] = order["strategy"]
-    row["symbol"] = order["symbol"]
-    row["side"] = order["side"]
-    row["leg"] = order["leg"]
-    row["purpose"] = order["purpose"]
-    row["quote"] = order["quote"]
-    row["maker"] = 0
-    row["qty_lots"] = 0
-    row["leaves_lots"] = order["leaves_lots"]
-    row["price_ticks"] = order["price_ticks"]
-    row["fee_e8"] = 0
-    row["amount_e8"] = 0
-    row["code"] = code
-    row["ambiguous"] = 0
-    row["reference"] = 0.0
+    blank_report_nb(venue["report"][n], kind, symbol, leg, ts_ns)
     venue["n_reports"] = n + 1
     return n
+
+
+@part
+def report_nb(venue, kind, order, code, ts_ns):
+    """Queue one report about an order, without a fill; return its row."""
+    n = next_report_nb(venue, kind, order["symbol"], order["leg"], ts_ns)
+    row = venue["report"][n]
+    name_order_nb(row, order, order["id"])
+    row["leaves_lots"] = order["leaves_lots"]
+    row["code"] = code
+    return n
+
+
+@part
+def name_order_nb(row, order, order_id):
+    """Say in a report which order it is about; `order` is an ORDER row or the REQUEST that asked for it."""
+    row["order_id"] = order_id
+    row["route"] = order["route"]
+    row["strategy"] = order["strategy"]
+    row["side"] = order["side"]
+    row["purpose"] = order["purpose"]
+    row["quote"] = order["quote"]
+    row["price_ticks"] = order["price_ticks"]
 
 
 @kernel
@@ -382,31 +410,8 @@ def settle_funding_nb(venue, symbol, funding):
 @part
 def report_account_nb(venue, kind, symbol, leg, ts_ns, amount_e8):
     """Queue one report about the account; return its row."""
-    n = venue["n_reports"]
-    if n >= MAX_QUEUE:
-        venue["broken"] = BROKEN_REPORTS_FULL
-        n = MAX_QUEUE - 1
-    row = venue["report"][n]
-    row["kind"] = kind
-    row["ts_ns"] = ts_ns
-    row["order_id"] = 0
-    row["route"] = -1
-    row["strategy"] = -1
-    row["symbol"] = symbol
-    row["side"] = 0
-    row["leg"] = leg
-    row["purpose"] = 0
-    row["quote"] = -1
-    row["maker"] = 0
-    row["qty_lots"] = 0
-    row["leaves_lots"] = 0
-    row["price_ticks"] = 0
-    row["fee_e8"] = 0
-    row["amount_e8"] = amount_e8
-    row["code"] = 0
-    row["ambiguous"] = 0
-    row["reference"] = 0.0
-    venue["n_reports"] = n + 1
+    n = next_report_nb(venue, kind, symbol, leg, ts_ns)
+    venue["report"][n]["amount_e8"] = amount_e8
     return n
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from simcore.domain.enums import RejectCode, ReportKind, RequestKind
 from simcore.domain.records import MAX_QUEUE
 from simcore.engine.latency import entry_latency_ns_nb, response_latency_ns_nb
-from simcore.engine.venue import BROKEN_REPORTS_FULL
+from simcore.engine.venue import BROKEN_REPORTS_FULL, blank_report_nb, name_order_nb
 from simcore.jit import part
 
 BROKEN_WIRE_FULL = 12
@@ -43,34 +43,13 @@ def refuse_overload_nb(stream, venue, request, known_ns):
         venue["broken"] = BROKEN_REPORTS_FULL
         return
     row = stream["report"][n]
-    for_request_nb(row, request)
-    row["kind"] = ReportKind.REJECTED
-    row["ts_ns"] = known_ns
+    blank_report_nb(row, ReportKind.REJECTED.value, request["symbol"], request["leg"], known_ns)
+    name_order_nb(row, request, request["order_id"])
+    row["leaves_lots"] = request["qty_lots"]
     row["code"] = RejectCode.OVERLOAD
     stream["last_known_ns"] = max(stream["last_known_ns"], known_ns)
     stream["known_ns"][n] = stream["last_known_ns"]
     stream["n_reports"] = n + 1
-
-
-@part
-def for_request_nb(row, request):
-    """Write the identity of a request into a report."""
-    row["order_id"] = request["order_id"]
-    row["route"] = request["route"]
-    row["quote"] = request["quote"]
-    row["strategy"] = request["strategy"]
-    row["symbol"] = request["symbol"]
-    row["side"] = request["side"]
-    row["leg"] = request["leg"]
-    row["purpose"] = request["purpose"]
-    row["maker"] = 0
-    row["qty_lots"] = 0
-    row["leaves_lots"] = request["qty_lots"]
-    row["price_ticks"] = request["price_ticks"]
-    row["fee_e8"] = 0
-    row["amount_e8"] = 0
-    row["ambiguous"] = 0
-    row["reference"] = 0.0
 
 
 @part

@@ -19,12 +19,12 @@ def compile_venue() -> None:
     venue_functions()
 
 
-def compile_strategies() -> None:
-    """Compile every strategy that the packaged config enables."""
+def compile_strategies(backwards: bool = False) -> None:
+    """Compile every strategy that the packaged config enables, first to last or last to first."""
     from simcore.config import load_config
     from simcore.strategy import load_strategy
 
-    for entry in load_config().enabled_strategies:
+    for entry in list(load_config().enabled_strategies)[:: -1 if backwards else 1]:
         load_strategy(entry.module, entry.name).compiled  # noqa: B018 - the property compiles
 
 
@@ -56,8 +56,8 @@ def compile_rest() -> None:
 def warmup(progress: Progress | None = None) -> None:
     """Compile everything a replay of the shipped strategies needs, or read it from the cache, with a word on each part.
 
-    A second process compiles venue, loop and strategies while this one compiles the core, when nothing is cached yet. What only
-    other uses need (order books, quotes, re-runs of journals) is compiled at their first use.
+    When nothing is cached yet, a second process compiles venue, loop and strategies while this one compiles the core and meets
+    it among the strategies. What only other uses need (order books, quotes, re-runs of journals) is compiled at their first use.
     """
     parts: list[tuple[str, Callable[[], Any]]] = [
         ("decision core", compile_core),
@@ -76,7 +76,8 @@ def warmup(progress: Progress | None = None) -> None:
         step()
         if done == 0 and helper is not None:
             if progress is not None:
-                progress(1, len(parts), "venue, loop and strategies (second process)")
+                progress(1, len(parts), "venue, loop and strategies (two processes)")
+            compile_strategies(backwards=True)
             # Whatever it did not finish is compiled here, so its exit code does not matter.
             helper.wait()
     if COMPILING:

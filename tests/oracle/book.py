@@ -44,8 +44,3 @@ class DictBook:
     def depth_sum(self, side: int, n: int) -> int:
         """Return what the first `n` prices of one side display."""
         return sum(self.sides[side][ticks] for ticks in self.prices(side)[:n])
-
-    def crossed(self) -> bool:
-        """Say whether the best bid is at or above the best ask."""
-        bid, ask = self.best()
-        return bool(self.sides[0] and self.sides[1]) and bid >= ask

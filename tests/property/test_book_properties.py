@@ -17,11 +17,11 @@ from tests.oracle.book import DictBook
 
 pytestmark = pytest.mark.jitless
 BASE, STEP, SPAN, OFFSET = 1000, 5, 12, 7
-apply_event, clear_book, crossed = door(kernels.apply_event_nb), door(kernels.clear_book_nb), door(kernels.crossed_nb)
+apply_event, clear_book = door(kernels.apply_event_nb), door(kernels.clear_book_nb)
 best_ticks, best_lots, depth_sum = door(kernels.best_ticks_nb), door(kernels.best_lots_nb), door(kernels.depth_sum_nb)
 level_of_ticks, ticks_of_level = door(kernels.level_of_ticks_nb), door(kernels.ticks_of_level_nb)
 opposite_level, on_ladder, level_lots = door(kernels.opposite_level_nb), door(kernels.on_ladder_nb), door(kernels.level_lots_nb)
-play, play_quiet, play_to_change = door(kernels.play_nb), door(kernels.play_quiet_nb), door(kernels.play_to_change_nb)
+play, play_to_change = door(kernels.play_nb), door(kernels.play_to_change_nb)
 has_both_sides = door(kernels.has_both_sides_nb)
 play_queues, join_queue, on_depth, on_trade = (door(p) for p in (play_queues_nb, join_queue_nb, on_depth_nb, on_trade_nb))
 
@@ -99,7 +99,6 @@ def test_the_ladder_book_equals_a_dict_book_after_every_event(rows):
         tell(twin, row)
         assert best_ticks(ours.book, ours.ladder) == twin.best()
         assert best_lots(ours.lots, ours.book, ours.ladder) == tuple(lots for _ticks, lots in twin.touch())
-        assert crossed(ours.book, ours.ladder) == twin.crossed()
         assert has_both_sides(ours.book, ours.ladder) == all(twin.sides)
         for side in (0, 1):
             assert [depth_sum(ours.lots, ours.book, ours.ladder, side, n) for n in (0, 1, 3, 99)] == [
@@ -128,37 +127,6 @@ def test_the_fast_loop_equals_single_steps_and_stops_at_its_time(rows, local, wa
             apply_event(slow.lots, slow.book, slow.ladder, event)
         assert fast.same_as(slow)
         pos = end
-
-
-@settings(max_examples=300)
-@given(
-    streams(),
-    st.lists(st.tuples(st.integers(0, 1), st.integers(0, SPAN - 1)), max_size=4),
-    st.integers(0, 60),
-)
-def test_the_quiet_loop_stops_before_the_first_event_that_concerns_an_own_order(rows, own, until):
-    ours, slow = Ladder(), Ladder()
-    resting = np.zeros_like(ours.lots, np.int8)
-    for side, rung in own:
-        resting[OFFSET + level_of(side, rung)] += 1
-    own_best = [max([level_of(s, r) for s, r in own if s == side], default=side * SPAN - 1) for side in (0, 1)]
-
-    def concerned(kind, rung, lots):
-        if kind > EventKind.ASK_LIFTED:
-            return True
-        ours_here = [r for s, r in own if s == kind & 1]
-        if kind >= EventKind.BID_HIT:
-            return any(rung <= r if kind == EventKind.BID_HIT else rung >= r for r in ours_here)
-        faced = [r for s, r in own if s != kind]
-        return rung in ours_here or (lots > 0 and any(rung <= r if kind == 1 else rung >= r for r in faced))
-
-    events = events_of(rows)
-    pos = play_quiet(events, 0, len(events), until, ours.lots, resting, *own_best, ours.book, ours.ladder)
-    stop = next((i for i, row in enumerate(rows) if row[4] > until or concerned(*row[:3])), len(rows))
-    assert pos == stop
-    for event in events[:stop]:
-        apply_event(slow.lots, slow.book, slow.ladder, event)
-    assert ours.same_as(slow)
 
 
 def settled(event, levels, own_best, orders, ladder, model):

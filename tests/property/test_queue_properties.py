@@ -15,12 +15,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from simcore.domain.enums import BUY, QueueModel, TimeInForce
-from simcore.domain.records import BOOK, LADDER, ORDER
-from simcore.engine import book as ladder_book
+from simcore.domain.enums import QueueModel
+from simcore.domain.records import ORDER
 from simcore.engine import queue as kernels
-from simcore.engine import taking
-from simcore.engine.fills import WalkStatus
 from simcore.engine.queue import ThroughRule
 from tests.doors import door
 from tests.oracle.queue import Queued
@@ -308,21 +305,6 @@ def test_trap_every_partial_fill_is_told_at_once_and_together_they_are_the_order
 def test_trap_an_order_filled_to_the_last_lot_is_done_and_takes_nothing_more():
     order = resting(5, 0)
     assert (trade(order, 5), int(order["leaves_lots"]), trade(order, 5)) == (5, 0, 0)
-
-
-def test_trap_the_rest_of_a_crossing_gtc_order_waits_at_its_limit_and_is_not_filled_there_for_free():
-    books, ladders = np.zeros(1, BOOK), np.zeros(1, LADDER)
-    ladders[0] = (990, 1, 30, 0)
-    lots = np.zeros(60, np.int64)
-    door(ladder_book.clear_book_nb)(lots, books[0], ladders[0])
-    ask = int(door(ladder_book.level_of_ticks_nb)(ladders[0], ladder_book.ASK, 1001))
-    door(ladder_book.apply_depth_nb)(lots, books[0], ladders[0], ladder_book.ASK, ask, 3)
-    wanted, status = door(taking.plan_taking_nb)(lots, books[0], ladders[0], BUY, 10, 1002, TimeInForce.GTC.value)
-    assert (wanted, WalkStatus(status)) == (3, WalkStatus.PARTIALLY_FILLED)
-    assert door(taking.take_best_nb)(lots, books[0], ladders[0], BUY, wanted) == (1001, 3)
-    rest = resting(7, int(door(ladder_book.level_lots_nb)(lots, ladders[0], ladder_book.BID, 1002 - 990)))
-    assert rest["front"] == 0.0
-    assert [trade(rest, 2), trade(rest, 9)] == [2, 5]
 
 
 def test_trap_a_print_one_tick_through_fills_its_own_size_not_the_whole_order():
