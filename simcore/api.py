@@ -358,7 +358,7 @@ def promote(folder: str | Path, key: str | Path, certificate: str | Path | None 
     key: a private key made by `simcore certificate key`. certificate: the file, by default certificate.json in the folder.
     Raises DataError naming the criteria where the validation was refused.
     """
-    from simcore.config.models import CertificateRules
+    from simcore.config.validation import CertificateRules
     from simcore.validation.certificate import content_of, issue
 
     validation = read_validation(Path(folder))

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from simcore.config import Config, default_folder, interval_ns, load_config
-from simcore.config.models import FILES, STRATEGY_LIMITS, SYMBOL_LIMITS, TIER_LIMITS
+from simcore.config.limits import STRATEGY_LIMITS, SYMBOL_LIMITS, TIER_LIMITS
+from simcore.config.models import FILES
 from simcore.domain.enums import OffsetTier, PositionMode, SizeMethod
 from simcore.domain.errors import ConfigError
 from simcore.domain.records import INSTRUMENT, LIMITS, POLICY, SCREEN, SIZING

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simcore.config import Config, check_config, load_config
-from simcore.config.models import Criteria, Statistics, StressFloors
+from simcore.config.validation import Criteria, Statistics, StressFloors
 from simcore.domain.errors import ConfigError, DataError
 from simcore.validation.criteria import Figures, Verdict, drawdown_ratio, figures_of, judge
 from simcore.validation.evidence import doubtful_sharpe, effective_number, weigh

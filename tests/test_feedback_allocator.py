@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simcore.config import load_config
-from simcore.config.models import Allocator
+from simcore.config.learning import Allocator
 from simcore.decision.risk_gate import account, check_order, intent, limits
 from simcore.learning import Proposal, propose_policy
 from simcore.learning.allocator import SymbolBounds, score_share

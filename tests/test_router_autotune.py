@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simcore.config import load_config
-from simcore.config.models import Autotune
+from simcore.config.learning import Autotune
 from simcore.decision.router import RouterPolicy
 from simcore.domain.enums import LedgerKind, OffsetTier
 from simcore.domain.errors import ConfigError

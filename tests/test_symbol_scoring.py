@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simcore.config import load_config
-from simcore.config.models import Scoring
+from simcore.config.learning import Scoring
 from simcore.learning import build_expectancy, explain_score, score_symbol, score_universe, symbol_expectancy
 from simcore.learning.scoring import explain_universe
 from simcore.learning.trades import TradeTable

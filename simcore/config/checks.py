@@ -6,22 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from simcore.config.models import (
-    FILES,
-    Assets,
-    Dashboard,
-    Learning,
-    Limits,
-    Listing,
-    Model,
-    PairsUniverse,
-    Reserves,
-    RiskLimits,
-    Settings,
-    StrategyConfig,
-    StrategyRegistry,
-    Validation,
-)
+from simcore.config.fields import Model
+from simcore.config.learning import Learning
+from simcore.config.limits import Limits, RiskLimits
+from simcore.config.models import FILES
+from simcore.config.settings import Settings
+from simcore.config.strategies import StrategyConfig, StrategyRegistry
+from simcore.config.universe import Assets, Dashboard, Listing, PairsUniverse, Reserves
+from simcore.config.validation import Validation
 from simcore.domain.errors import did_you_mean
 from simcore.domain.records import MAX_PARAMS, MAX_STRATEGIES, MAX_SYMBOLS, MAX_TIMEFRAMES
 

@@ -14,7 +14,8 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from simcore.config.models import FILES, File
+from simcore.config.fields import File
+from simcore.config.models import FILES
 from simcore.domain.errors import did_you_mean
 
 MAX_FILE_BYTES = 4_000_000

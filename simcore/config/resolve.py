@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 
 from simcore.config.checks import Files, cross_errors, cross_warnings, enabled, shared_symbols, stricter, symbols_of, written
+from simcore.config.fields import INTERVALS_S, Model
 from simcore.config.load import parse, read_folder
-from simcore.config.models import FILES, INTERVALS_S, Listing, Model
+from simcore.config.models import FILES
+from simcore.config.universe import Listing
 from simcore.domain.enums import OffsetTier, PositionMode, SizeMethod
 from simcore.domain.errors import ConfigError, did_you_mean
 from simcore.domain.records import LIMITS, POLICY, SCREEN, SIZING

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from simcore.config.models import Allocator
+from simcore.config.learning import Allocator
 from simcore.learning.expectancy import packaged
 from simcore.learning.weights import capped_proportional, inverse_volatility
 

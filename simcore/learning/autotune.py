@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from simcore.config.models import Autotune
+from simcore.config.learning import Autotune
 from simcore.decision.router import RouterPolicy
 from simcore.domain.enums import LedgerKind, OffsetTier
 from simcore.learning.expectancy import packaged

@@ -24,7 +24,7 @@ import numpy as np
 
 from replay_data.storage import write_atomic
 from simcore.config import load_config
-from simcore.config.models import Expectancy, Learning
+from simcore.config.learning import Expectancy, Learning
 from simcore.domain.errors import DataError
 from simcore.learning.intervals import central_z
 from simcore.learning.shrinkage import dersimonian_laird, random_effects_mean, shrink

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from simcore.config.models import Expectancy, Scoring
+from simcore.config.learning import Expectancy, Scoring
 from simcore.learning.expectancy import Key, Metrics, packaged, symbol_expectancy
 
 COSTS = ("fee_bps", "slippage_bps", "funding_bps")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from simcore.config.models import CertificateRules
+    from simcore.config.validation import CertificateRules
     from simcore.validation.outcome import Outcome
 
 BPS = 1e4

@@ -17,7 +17,7 @@ from simcore.domain.errors import DataError
 from simcore.validation.standing import Mismatch, Parts, differences, hash_of, hashes_of
 
 if TYPE_CHECKING:
-    from simcore.config.models import CertificateRules
+    from simcore.config.validation import CertificateRules
 
 FORMAT = "simcore certificate"
 VERSION = 1

@@ -15,7 +15,7 @@ from simcore.domain.errors import DataError, did_you_mean
 from simcore.validation.evidence import Evidence
 
 if TYPE_CHECKING:
-    from simcore.config.models import Criteria
+    from simcore.config.validation import Criteria
 
 NAN = math.nan
 BPS = 1e4

@@ -27,7 +27,7 @@ from simcore.validation.sharpe import (
 from simcore.validation.trials import Trials
 
 if TYPE_CHECKING:
-    from simcore.config.models import Statistics
+    from simcore.config.validation import Statistics
 
 
 @dataclass(frozen=True)

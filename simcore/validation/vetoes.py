@@ -24,7 +24,7 @@ from simcore.validation.resampling import block_length, bootstrap_means
 if TYPE_CHECKING:
     from replay_data.feed import Feed
     from simcore.config import Config
-    from simcore.config.models import Statistics
+    from simcore.config.validation import Statistics
     from simcore.replay import Recording
 
 BPS = 1e4

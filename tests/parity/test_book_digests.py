@@ -229,6 +229,14 @@ def test_the_balance_is_known_at_the_first_wake_however_early_it_is() -> None:
     assert float(run.core["account"]["nav"]) == pytest.approx(run.plan.config.cash)
 
 
+@pytest.mark.parametrize("key", ["fill_quantity", "through"])
+def test_an_optimistic_fill_mode_is_named_in_the_caveats(key: str) -> None:
+    feed, _, _ = whole()
+    hopeful = config().replace(set={f"settings.book_model.{key}": "full"})
+    assert [text for text in Session(feed, hopeful, ALL).plan.caveats if text.startswith("Optimistic")]
+    assert not [text for text in session(feed).plan.caveats if text.startswith("Optimistic")]
+
+
 def test_nothing_is_known_before_its_answer_has_come_back() -> None:
     feed, _, _ = whole()
     slow = config().replace(set={"settings.book_model.response_latency_ms": 40.0, "settings.book_model.entry_latency_ms": 15.0})
