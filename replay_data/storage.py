@@ -37,13 +37,14 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
             f"{path}: not written ({reason}); what was there is unchanged. Free some space, then try again."
         ) from trouble
     try:
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as trouble:
         reason = trouble.strerror or str(trouble)
         raise DataError(f"{path}: written, but the disk did not confirm it ({reason}). Import again to be sure.") from trouble
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable. Raises OSError."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

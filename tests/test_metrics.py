@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simcore import series
 from simcore.domain import records
-from simcore.report import series, tables
+from simcore.report import tables
 from simcore.report.definitions import METRICS, TRADE_COLUMNS
 from simcore.report.metrics import market_curve, metrics_of, sampled_exposure, without_nan
-from simcore.report.series import DAY_NS
+from simcore.series import DAY_NS
 from tests.fakes import E8, HOUR_NS, START_NS, fake_feed, fake_recording, without_trades
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from simcore import series
 from simcore.domain.errors import DataError
-from simcore.report import series
 from simcore.validation import sharpe
 
 CASES = [f"SHR-{i:02d}" for i in range(1, 7)] + ["SHR-C01", "SHR-C02", "SHR-D01"]

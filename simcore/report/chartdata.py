@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simcore import series
 from simcore.domain.enums import EventKind, LedgerKind, Purpose
-from simcore.report import series
 from simcore.report.metrics import market_curve
 from simcore.report.tables import SECOND_NS
 

@@ -15,7 +15,7 @@ from simcore.domain.enums import LedgerKind, Purpose
 from simcore.domain.records import MAX_SYMBOLS
 from simcore.report.kpis import sent_times
 from simcore.report.mids import touches_at
-from simcore.report.series import NAN
+from simcore.series import NAN
 
 if TYPE_CHECKING:
     from replay_data.feed import Feed

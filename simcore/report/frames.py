@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from simcore import series
 from simcore.domain.enums import (
     LedgerKind,
     OrderType,
@@ -24,9 +25,9 @@ from simcore.domain.enums import (
     TimeInForce,
     Veto,
 )
-from simcore.report import series, tables
-from simcore.report.series import NAN
+from simcore.report import tables
 from simcore.report.tables import E8, SECOND_NS
+from simcore.series import NAN
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,8 +17,8 @@ from simcore.report.definitions import KPIS
 from simcore.report.frames import gather_last, gather_sum
 from simcore.report.markout import effective_spread_bps, markout_bps, realised_spread_bps
 from simcore.report.mids import touches_at
-from simcore.report.series import NAN
 from simcore.report.tables import HOURS, SECOND_NS
+from simcore.series import NAN
 
 if TYPE_CHECKING:
     from replay_data.feed import Feed

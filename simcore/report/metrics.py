@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simcore import series
 from simcore.domain.enums import RouteOutcome
-from simcore.report import series, tables
-from simcore.report.series import DAY_NS, DAYS_A_YEAR, NAN, deviation, finite, known, mean, ratio
+from simcore.report import tables
 from simcore.report.tables import E8, SECOND_NS
+from simcore.series import DAY_NS, DAYS_A_YEAR, NAN, deviation, finite, known, mean, ratio
 
 if TYPE_CHECKING:
     from replay_data.feed import Feed

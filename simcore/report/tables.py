@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simcore.domain.enums import Purpose
-from simcore.report.series import NAN, deviation, known, mean, ratio
+from simcore.series import NAN, deviation, known, mean, ratio
 
 if TYPE_CHECKING:
     from simcore.replay import Recording

@@ -25,9 +25,9 @@ from simcore.report.definitions import BY_KEY, GROUPS, KPIS, METRICS
 from simcore.report.elements import coverage_table, figures, head, kpi_table, section, table, text_row, trade_table
 from simcore.report.kpis import WHOLE
 from simcore.report.metrics import route_outcomes, without_nan
-from simcore.report.series import known, mean
 from simcore.report.tables import E8, SECOND_NS
 from simcore.report.words import duration, figure, number, plain, tone
+from simcore.series import known, mean
 
 if TYPE_CHECKING:
     from simcore.replay import Recording

@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from replay_data.storage import sync_folder
 from simcore.domain.errors import DataError, did_you_mean
 
 BEGIN = b'{"trial":{'
@@ -173,7 +174,7 @@ def append_trials(path: str | Path, trials: Iterable[Trial]) -> str:
             _write(handle, seal + b"".join(lines))
             os.fsync(handle)
             if size == 0:
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
         except OSError as trouble:
             os.ftruncate(handle, size)
             reason = trouble.strerror or str(trouble)
@@ -200,14 +201,6 @@ def _write(handle: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[os.write(handle, view) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _end_of_ledger(handle: int, size: int, path: Path) -> tuple[str, bytes]:
