@@ -10,7 +10,6 @@ from simcore.engine.bridge import PathRule, bridge, high_came_first, p_target_fi
 from simcore.engine.fills import (
     FillRule,
     maker_fill_lots_nb,
-    slippage_bps,
     stop_fill_ticks_nb,
     stop_touched_nb,
     taker_price_ticks_nb,
@@ -133,8 +132,3 @@ def test_a_taker_pays_half_the_spread_and_the_impact_rounded_against_him():
     assert taker_price_ticks_nb(SELL, 100.0, 1.0, 2.0, 0.1, 1) == 999
     assert taker_price_ticks_nb(BUY, 100.0, 1.0, 2.0, 0.1, 10) == 1010
     assert taker_price_ticks_nb(SELL, 0.1, 9000.0, 0.0, 0.1, 1) == 1
-
-
-def test_slippage_is_positive_when_it_costs():
-    assert slippage_bps(BUY, 100.1, 100.0) == pytest.approx(10.0)
-    assert slippage_bps(SELL, 100.1, 100.0) == pytest.approx(-10.0)
