@@ -193,6 +193,15 @@ def test_an_error_stays_on_its_line_whatever_the_name_holds() -> None:
     assert len(lines) == 1 and "parameter 'slow\\r\\nerror: forged' is not in" in lines[0]
 
 
+@pytest.mark.parametrize("letter", ["\n", "\r", "\x85", "\u2028", "\x1b"])
+def test_no_letter_of_a_name_breaks_an_error_line(letter: str) -> None:
+    spoilt = trees()
+    spoilt["assets"]["quote_assets"][f"US{letter}D"] = spoilt["assets"]["quote_assets"]["USDT"]
+    lines = outcome(spoilt)
+    assert isinstance(lines, list) and lines
+    assert all(line.startswith("assets.json: ") and line.isprintable() for line in lines)
+
+
 def test_a_missing_key_is_named() -> None:
     spoilt = trees()
     del spoilt["risk_limits"]["max_leverage"]

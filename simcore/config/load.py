@@ -104,6 +104,15 @@ def read_json(path: Path) -> tuple[dict[str, Any], list[str]]:
     return ({} if problems else tree), problems
 
 
+def one_line(text: str) -> str:
+    """Return an error line with every character that could break or hide it escaped: names in files are anybody's.
+
+    >>> one_line("a.json: b\x85c")
+    'a.json: b\\x85c'
+    """
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
 def shown(value: object) -> str:
     """Return a value as an error quotes it: as in the file, cut to a readable length."""
     if isinstance(value, (dict, list, tuple)):

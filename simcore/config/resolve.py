@@ -17,7 +17,7 @@ import numpy as np
 
 from simcore.config.checks import Files, cross_errors, cross_warnings, enabled, shared_symbols, stricter, symbols_of, written
 from simcore.config.fields import INTERVALS_S, Model
-from simcore.config.load import parse, read_folder
+from simcore.config.load import one_line, parse, read_folder
 from simcore.config.models import FILES
 from simcore.config.universe import Listing
 from simcore.domain.enums import OffsetTier, PositionMode, SizeMethod
@@ -105,7 +105,7 @@ class Config:
         """Return the checked configuration that plain objects, one a file, describe."""
         files, errors = build(trees)
         if files is None or errors:
-            raise ConfigError("\n".join(errors))
+            raise ConfigError("\n".join(map(one_line, errors)))
         return cls(folder, files, trees)
 
     def __repr__(self) -> str:
@@ -461,7 +461,7 @@ def load_config(folder: str | Path | None = None) -> Config:
     trees, errors = read_folder(where)
     if errors:
         _, more = build(trees)
-        raise ConfigError("\n".join([*errors, *more]))
+        raise ConfigError("\n".join(map(one_line, [*errors, *more])))
     return Config.of(trees, where)
 
 
