@@ -105,7 +105,7 @@ def read_json(path: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def one_line(text: str) -> str:
-    """Return an error line with every character that could break or hide it escaped: names in files are anybody's.
+    r"""Return an error line with every character that could break or hide it escaped: names in files are anybody's.
 
     >>> one_line("a.json: b\x85c")
     'a.json: b\\x85c'
