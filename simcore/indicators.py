@@ -18,8 +18,9 @@ from typing import Any
 
 from simcore.jit import kernel
 
-# Places in a window's header. A new window is all zero but for SIZE and DATA.
-SIZE, DATA, SEEN, AT, TOTAL, SQUARES, CENTRE, PEAK, LAST_BAD, HEAD, LENGTH, SPARE = range(12)
+# Places in a window's header. A new window is all zero but for SIZE and DATA. QUICK is for `sma` alone: the place of the ring
+# up to which a finite value needs no second look, 0 while the window is not full or holds a gap.
+SIZE, DATA, SEEN, AT, TOTAL, SQUARES, CENTRE, PEAK, LAST_BAD, HEAD, LENGTH, QUICK = range(12)
 HEADER = 12
 DATA_PER_VALUE = 2
 
@@ -133,26 +134,21 @@ def _deviation_nb(memory, base):
 @windowed
 def sma(memory, base, x):
     """Add `x` and return the mean of the last n values."""
-    n = memory[base + SIZE]
     at = memory[base + AT]
-    seen = memory[base + SEEN] + 1.0
-    cell = base + int(memory[base + DATA] + at)
-    left = memory[cell]
-    # Most calls: a full window without a gap in it, in the middle of its ring.
-    if seen > n and at + 1.0 < n and abs(x) < INFINITY and (memory[base + LAST_BAD] == 0.0 or seen - memory[base + LAST_BAD] > n):
+    if at < memory[base + QUICK] and abs(x) < INFINITY:
+        cell = base + int(memory[base + DATA] + at)
         centre = memory[base + CENTRE]
-        total = memory[base + TOTAL] + (x - centre) - (left - centre)
+        total = memory[base + TOTAL] + (x - centre) - (memory[cell] - centre)
         memory[cell] = x
-        memory[base + SEEN] = seen
         memory[base + AT] = at + 1.0
         memory[base + TOTAL] = total
-        return centre + total / n
+        return centre + total / memory[base + SIZE]
     return _sma_edge_nb(memory, base, x)
 
 
 @kernel
 def _sma_edge_nb(memory, base, x):
-    """Do what `sma` does where the window is not full, holds a gap or comes round."""
+    """Do what `sma` does where the window is not full, holds a gap or comes round; SEEN counts these calls only."""
     left = lagged(memory, base, x)
     if memory[base + AT] == 0.0 or memory[base + SEEN] == 1.0:
         _retotal_nb(memory, base)
@@ -162,23 +158,38 @@ def _sma_edge_nb(memory, base, x):
             memory[base + TOTAL] += x - centre
         if left == left:
             memory[base + TOTAL] -= left - centre
+    if not full_nb(memory, base):
+        memory[base + QUICK] = 0.0
+        return NAN
+    memory[base + LAST_BAD] = 0.0
+    memory[base + QUICK] = memory[base + SIZE] - 1.0
     return _mean_nb(memory, base)
 
 
 @kernel
 def _retotal_nb(memory, base):
-    """Take the sum anew, as deviations from the newest finite value."""
+    """Take the sum anew, as deviations from the newest finite value; four sums side by side wait for none."""
     n = int(memory[base + SIZE])
     data = base + int(memory[base + DATA])
     newest = memory[data + (int(memory[base + AT]) - 1) % n]
     centre = newest if newest == newest else memory[base + CENTRE]
-    total = 0.0
-    for k in range(min(n, int(memory[base + SEEN]))):
-        value = memory[data + k]
-        if value == value:
-            total += value - centre
+    most = min(n, int(memory[base + SEEN]))
+    first = second = third = fourth = 0.0
+    for k in range(data, data + most - 3, 4):
+        first += _deviation_from_nb(memory[k], centre)
+        second += _deviation_from_nb(memory[k + 1], centre)
+        third += _deviation_from_nb(memory[k + 2], centre)
+        fourth += _deviation_from_nb(memory[k + 3], centre)
+    for k in range(data + most - most % 4, data + most):
+        first += _deviation_from_nb(memory[k], centre)
     memory[base + CENTRE] = centre
-    memory[base + TOTAL] = total
+    memory[base + TOTAL] = (first + second) + (third + fourth)
+
+
+@kernel
+def _deviation_from_nb(value, centre):
+    """Return how far a value is from the centre, 0 for a gap."""
+    return value - centre if value == value else 0.0
 
 
 @windowed

@@ -96,15 +96,18 @@ def main(path: str, mode: str, repeats: int, out: str) -> None:
     fills = np.zeros(16 * (span // WAKE_NS + 10), FILLED)
     given = rules(stream, mode)
 
-    def job() -> dict[str, float | int | str]:
+    def job() -> tuple[np.void, int]:
         totals = np.zeros(1, TOTALS)
-        count = bare_engine_nb(events, levels, given[0], fills, totals[0])
-        table = listed(fills[:count], given[0])
-        result: dict[str, float | int | str] = {name: float(totals[0][name]) for name in TOTALS.names or ()}
-        counts = {name: int(totals[0][name]) for name in ("orders", "refused", "wakes")}
-        return {**result, **counts, "fills": len(table), "executions": count, "digest": digest(table)}
+        return totals[0], bare_engine_nb(events, levels, given[0], fills, totals[0])
 
-    result = measure(job, repeats, STARTED, **more)
+    def figures(result: tuple[np.void, int]) -> dict[str, float | int | str]:
+        totals, count = result
+        table = listed(fills[:count], given[0])
+        amounts = {name: float(totals[name]) for name in TOTALS.names or ()}
+        counts = {name: int(totals[name]) for name in ("orders", "refused", "wakes")}
+        return {**amounts, **counts, "fills": len(table), "executions": count, "digest": digest(table)}
+
+    result = measure(job, repeats, STARTED, figures=figures, **more)
     if out:
         np.save(out, listed(fills[: result["executions"]], given[0]))
 

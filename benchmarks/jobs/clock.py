@@ -18,7 +18,7 @@ def megabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def timed(job: Callable[..., dict[str, Any]], *given: Any) -> tuple[float, float, dict[str, Any]]:
+def timed(job: Callable[..., Any], *given: Any) -> tuple[float, float, Any]:
     """Run `job` on what it is given; return its time, its wall time and its result.
 
     The time is the smaller of processor and wall time: a busy machine lengthens the second, threads lengthen the first.
@@ -30,31 +30,41 @@ def timed(job: Callable[..., dict[str, Any]], *given: Any) -> tuple[float, float
 
 
 def measure(
-    job: Callable[..., dict[str, Any]], repeats: int, started: float, fresh: Callable[[], Any] | None = None, **more: Any
+    job: Callable[..., Any],
+    repeats: int,
+    started: float,
+    fresh: Callable[[], Any] | None = None,
+    figures: Callable[[Any], dict[str, Any]] = dict,
+    **more: Any,
 ) -> dict[str, Any]:
     """Run `job` once cold and `repeats` times warm, and print the figures; `started` is when the process began to import.
 
-    `fresh`, where given, makes the argument of each run, outside of what is timed.
+    Outside of what is timed: `fresh`, where given, makes the argument of each run; `figures` reads the last run's result.
     """
     ready, before_mb = time.perf_counter(), megabytes()
 
-    def run() -> tuple[float, float, dict[str, Any]]:
+    def run() -> tuple[float, float, Any]:
         return timed(job, fresh()) if fresh else timed(job)
 
     first, first_wall, result = run()
-    runs = [run() for _ in range(repeats)] or [(first, first_wall, result)]
-    figures = {
+    times = [(first, first_wall)] if repeats == 0 else []
+    for _ in range(repeats):
+        del result  # two results at once would be the peak of memory
+        seconds, wall, result = run()
+        times.append((seconds, wall))
+    peak_mb = megabytes()
+    printed = {
         "import_s": ready - started,
         "first_s": first,
-        "warm_s": statistics.median(row[0] for row in runs),
-        "best_s": min(row[0] for row in runs),
-        "warm_wall_s": statistics.median(row[1] for row in runs),
+        "warm_s": statistics.median(row[0] for row in times),
+        "best_s": min(row[0] for row in times),
+        "warm_wall_s": statistics.median(row[1] for row in times),
         "repeats": repeats,
         "before_mb": before_mb,
-        "peak_mb": megabytes(),
+        "peak_mb": peak_mb,
         "python": sys.version.split()[0],
         **more,
-        **runs[-1][2],
+        **figures(result),
     }
-    print(json.dumps(figures))
-    return figures
+    print(json.dumps(printed))
+    return printed

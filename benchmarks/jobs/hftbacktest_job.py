@@ -127,7 +127,10 @@ def main(path: str, exchange: str, repeats: int, out: str) -> None:
     fills = np.zeros(2 * (span // WAKE_NS + 10), FILL)
 
     def job(hbt):  # type: ignore[no-untyped-def]
-        answer, orders, done, refused, wakes, position = maker(hbt, WAKE_NS, order_qty, MAX_POSITION, stream.step_size, partial, fills)
+        return hbt, maker(hbt, WAKE_NS, order_qty, MAX_POSITION, stream.step_size, partial, fills)
+
+    def figures(result):  # type: ignore[no-untyped-def]
+        hbt, (answer, orders, done, refused, wakes, position) = result
         state = hbt.state_values(0)
         depth = hbt.depth(0)
         mid = (depth.best_bid + depth.best_ask) / 2.0
@@ -151,6 +154,7 @@ def main(path: str, exchange: str, repeats: int, out: str) -> None:
         repeats,
         STARTED,
         fresh=lambda: simulator(stream, events, partial),
+        figures=figures,
         version=f"hftbacktest {hft.__version__}",
         events=len(stream),
         data_mb=events.nbytes / 2**20,

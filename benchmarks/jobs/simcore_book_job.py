@@ -4,7 +4,8 @@
     python -m benchmarks.jobs.simcore_book_job replay FOLDER full|partial|shipped REPEATS [FILLS.npy]
 
 The strategy plays `benchmarks.quotes` through screener, sizer, gate and quoter. `full`, `partial`: the venue as the peer
-has it (log queue model; an order is filled whole, or by what a print has left). `shipped`: the packaged fill model.
+has it (log queue model; an order is filled whole, or by what a print has left). `shipped`: the packaged fill model. Timed is
+the whole replay, from feed and config to the recording with its digest; the fills are read from it afterwards.
 """
 
 from __future__ import annotations
@@ -27,14 +28,17 @@ from benchmarks.jobs.clock import measure, timed  # noqa: E402
 from benchmarks.quotes import LATENCY_NS, MAX_POSITION, ORDER_QTY, WAKE_NS  # noqa: E402
 from benchmarks.streams import COLUMNS, FILL, digest  # noqa: E402
 from replay_data.feed import Feed  # noqa: E402
+from simcore.api import configured  # noqa: E402
 from simcore.domain.enums import LedgerKind  # noqa: E402
 from simcore.domain.records import EVENT  # noqa: E402
+from simcore.replay import run_replay  # noqa: E402
 from simcore.replay.recording import Recording  # noqa: E402
 from simcore.report.frames import of_kind  # noqa: E402
 from simcore.strategy import strategy  # noqa: E402
 
 MS_NS = 1_000_000
 CASH = 10_000_000.0  # so much that no limit on a share of it binds
+E8 = 100_000_000
 
 
 @strategy(on="timer", every=f"{WAKE_NS // MS_NS}ms", params={"max_position": MAX_POSITION - 0.0005}, memory=())
@@ -90,27 +94,26 @@ def replay(folder: str, mode: str, repeats: int, out: str) -> None:
             "settings.book_model.fill_quantity": mode,
             "settings.book_model.through": "full",
         }
-    kept: list[Any] = []
+    config, objects = configured(None, touch_maker, given, CASH, unlisted=True)
 
-    def job() -> dict[str, Any]:
-        run = simcore.replay(feed=feed, strategy=touch_maker, params=given, cash=CASH)
-        if not run.recording.totals["orders"]:
+    def figures(recording: Recording) -> dict[str, Any]:
+        if not recording.totals["orders"]:
             sys.exit("the replay sent no order: its time would say nothing")
-        kept[:] = [table(run.recording, mode != "full")]
+        fills = table(recording, mode != "full")
+        if out:
+            np.save(out, fills)
         return {
-            "orders": int(run.recording.totals["orders"]),
-            "fills": len(kept[0]),
-            "volume": float(kept[0]["lots"].sum() * step_size),
-            "fees": float(run.metrics["fees"]),
-            "equity": float(run.recording.equity["nav"][-1]) - CASH,
-            "digest": digest(kept[0]),
-            "run_digest": run.digest[:12],
+            "orders": int(recording.totals["orders"]),
+            "fills": len(fills),
+            "volume": float(fills["lots"].sum() * step_size),
+            "fees": int(recording.account["fees_e8"]) / E8,
+            "equity": float(recording.equity["nav"][-1]) - CASH,
+            "digest": digest(fills),
+            "run_digest": recording.digest[:12],
         }
 
-    version = f"simcore {simcore.__version__}"
-    measure(job, repeats, STARTED, version=version, events=rows, data_mb=events.nbytes / 2**20)
-    if out:
-        np.save(out, kept[0])
+    more = {"version": f"simcore {simcore.__version__}", "events": rows, "data_mb": events.nbytes / 2**20}
+    measure(lambda: run_replay(feed, config, strategies=objects), repeats, STARTED, figures=figures, **more)
 
 
 def table(recording: Recording, partial: bool) -> np.ndarray:
