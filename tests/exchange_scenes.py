@@ -15,7 +15,7 @@ from simcore.domain.enums import BUY, EventKind, Leg, OrderType, QueueModel, Rep
 from simcore.domain.records import BOOK, EVENT, LADDER, REQUEST, STREAM, VENUE
 from simcore.engine.arrival import arrive_nb
 from simcore.engine.book_play import play_exchange_nb
-from simcore.engine.resting import FOREVER_NS
+from simcore.engine.schedule import NEVER
 from simcore.engine.venue import deposit_nb
 
 BASE, SPAN = 10_000, 100
@@ -53,7 +53,7 @@ class Exchange:
         stream["queue_model"], stream["queue_n"] = self.model, self.power
         stream["full_fill"], stream["full_through"] = self.full_fill, self.full_through
         stream["self_trade"], stream["entry_ns"] = self.self_trade, self.entry_ns
-        stream["due_ns"][:] = FOREVER_NS
+        stream["due_ns"][:] = NEVER
         stream["own_top"][0] = -1, self.span - 1
         self.lots, self.resting = np.zeros(2 * self.span, np.int64), np.zeros(2 * self.span, np.uint8)
         self.ladders, self.books = np.zeros(1, LADDER), np.zeros(1, BOOK)

@@ -169,18 +169,18 @@ def standing_nb(core, row):
 
 @part
 def review_side_nb(core, strategy, symbol, side, levels, state):
-    """Take back what should not stand on one side; return how many quotes are missing."""
+    """Take back what should not stand on one side; return how many quotes are missing, each wish left in its level's free row."""
     index = strategy * MAX_SYMBOLS + symbol
     sleeve = core["sleeve"][index]
     depth = max(levels, sleeve["quote_depth"])
-    lots, missing = -1, 0
+    lots, sized, missing = -1, -1, 0
     held = -side * sleeve["side"] * sleeve["qty_lots"]
     halted = state == QuoteState.ENTRIES_HALTED
     for level in range(depth):
         row = row_of_nb(core, sleeve, side, level)
         ticks = wished_ticks_nb(core, index, symbol, side, level) if level < levels else 0
         if ticks > 0 and lots < 0:
-            lots = wished_lots_nb(core, strategy, symbol, side, ticks)
+            lots, sized = wished_lots_nb(core, strategy, symbol, side, ticks), level
         wanted = ticks > 0 and lots > 0 and (not halted or held > 0)
         stands = False
         for at in range(row, row + 2):
@@ -193,9 +193,24 @@ def review_side_nb(core, strategy, symbol, side, levels, state):
                 cancel_quote_nb(core, at)
             else:
                 stands = True
-        if wanted and not stands:
+        if stands:
+            continue
+        if wanted:
             missing += 1
+            wish_nb(core, row, ticks, lots if level == sized else wished_lots_nb(core, strategy, symbol, side, ticks))
+        else:
+            wish_nb(core, row, 0, 0)
     return missing
+
+
+@part
+def wish_nb(core, row, ticks, lots):
+    """Keep price and size (0: none) of a level where nothing stands in the row that is free for it, if one is."""
+    for at in range(row, row + 2):
+        if core["quote"][at]["active"] == 0:
+            core["quote"][at]["price_ticks"] = ticks
+            core["quote"][at]["wished_lots"] = lots
+            return
 
 
 @part
@@ -269,8 +284,7 @@ def send_side_nb(core, strategy, symbol, side, levels, state):
             row += 1
         if core["quote"][row]["active"] == 1:
             continue
-        ticks = wished_ticks_nb(core, index, symbol, side, level)
-        wished = wished_lots_nb(core, strategy, symbol, side, ticks)
+        ticks, wished = core["quote"][row]["price_ticks"], core["quote"][row]["wished_lots"]
         if wished < 1:
             continue
         reducible = max(0, -quoted_lots_nb(sleeve, side))

@@ -21,6 +21,7 @@ MAX_ROUTES = 512
 MAX_QUEUE = 2048
 MAX_QUOTES = 1024
 MAX_OWN = 64
+MAX_TAKEN = 64
 MAX_PARAMS = 32
 LEDGER_ROOM = 16384
 TRADE_ROOM = 2048
@@ -387,13 +388,15 @@ RUN = np.dtype(
 
 # Where a book replay stands: its event cursors, what is on its way between us and the exchange, and which of our orders rest
 # in which book. `own` lists a symbol's resting orders (rows of VENUE.order) in time priority; `own_top` is the best level of
-# each side (below its first: none); `due_ns` the next moment a triggered stop or an expiry acts.
+# each side (below its first: none); `due_ns` the next moment a triggered stop or an expiry acts. How our view of a book is read off
+# the exchange's own (`shared`, `seen_pos`, `sight` and what is `taken`): engine/sight.py.
 STREAM = np.dtype(
     [
         ("n_symbols", I8),
         ("wake_every_ns", I8),
         ("next_wake_ns", I8),
         ("event_wakes", I8),
+        ("shared", I8),
         ("bar_delay_ns", I8),
         ("view_levels", I8),
         ("queue_model", I8),
@@ -421,13 +424,22 @@ STREAM = np.dtype(
         ("feed_response_factor", F8),
         ("exch_pos", I8, (MAX_SYMBOLS,)),
         ("local_pos", I8, (MAX_SYMBOLS,)),
+        ("seen_pos", I8, (MAX_SYMBOLS,)),
+        ("book_pos", I8, (MAX_SYMBOLS,)),
         ("event_end", I8, (MAX_SYMBOLS,)),
         ("due_ns", I8, (MAX_SYMBOLS,)),
+        ("sight_ns", I8, (MAX_SYMBOLS,)),
+        ("sighted", I8, (MAX_SYMBOLS,)),
+        ("differs", I8, (MAX_SYMBOLS,)),
+        ("n_taken", I8, (MAX_SYMBOLS,)),
+        ("taken_level", I8, (MAX_SYMBOLS, MAX_TAKEN)),
+        ("taken_lots", I8, (MAX_SYMBOLS, MAX_TAKEN)),
         ("n_own", I8, (MAX_SYMBOLS,)),
         ("n_stops", I8, (MAX_SYMBOLS,)),
         ("own_top", I8, (MAX_SYMBOLS, 2)),
         ("own", I8, (MAX_SYMBOLS, MAX_OWN)),
         ("own_level", I8, (MAX_SYMBOLS, MAX_OWN)),
+        ("sight", VIEW, (MAX_SYMBOLS,)),
         ("arrival_ns", I8, (MAX_QUEUE,)),
         ("known_ns", I8, (MAX_QUEUE,)),
         ("request", REQUEST, (MAX_QUEUE,)),

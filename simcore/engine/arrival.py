@@ -11,6 +11,7 @@ from simcore.domain.enums import OrderType, RejectCode, ReportKind, RequestKind,
 from simcore.engine.account import closable_lots_nb, slot_nb
 from simcore.engine.book import best_level_nb, has_both_sides_nb, level_lots_nb, ticks_of_level_nb
 from simcore.engine.resting import ahead_lots_nb, give_nb, list_own_nb, mid_price_nb, rest_nb, rest_new_exits_nb, side_bit_nb
+from simcore.engine.sight import note_taken_nb
 from simcore.engine.taking import available_lots_nb, facing_nb, take_best_nb, worst_level_nb, would_take_nb
 from simcore.engine.venue import (
     TAKER,
@@ -22,7 +23,7 @@ from simcore.engine.venue import (
     report_nb,
     write_order_nb,
 )
-from simcore.jit import kernel, part
+from simcore.jit import bare, kernel, part
 
 BURST_NS = 10_000_000_000
 MINUTE_NS = 60_000_000_000
@@ -31,11 +32,12 @@ MINUTE_NS = 60_000_000_000
 @kernel
 def arrive_nb(stream, venue, request, arrival_ns, lots, resting, books, ladders):
     """Let one request arrive at the exchange."""
+    lots, resting = bare(lots), bare(resting)
     symbol = request["symbol"]
     book, ladder = books[symbol], ladders[symbol]
     mark_nb(venue, symbol, book, ladder)
     if request["kind"] == RequestKind.NEW:
-        arrive_order_nb(stream, venue, request, arrival_ns, lots, book, ladder)
+        arrive_order_nb(stream, venue, request, arrival_ns, lots, resting, book, ladder)
     else:
         index = find_order_nb(venue, request["order_id"])
         if index >= 0:
@@ -43,7 +45,7 @@ def arrive_nb(stream, venue, request, arrival_ns, lots, resting, books, ladders)
             if request["kind"] == RequestKind.CANCEL:
                 cancel_order_nb(venue, index)
             else:
-                amend_nb(stream, venue, index, request, arrival_ns, lots, book, ladder)
+                amend_nb(stream, venue, index, request, arrival_ns, lots, resting, book, ladder)
     list_own_nb(stream, venue, symbol, resting, ladder)
 
 
@@ -64,7 +66,7 @@ def find_order_nb(venue, order_id):
 
 
 @part
-def arrive_order_nb(stream, venue, request, arrival_ns, lots, book, ladder):
+def arrive_order_nb(stream, venue, request, arrival_ns, lots, resting, book, ladder):
     """Admit or refuse a new order, let it take what it may, and let the rest wait or expire."""
     index = write_order_nb(venue, request, arrival_ns)
     order = venue["order"][index]
@@ -75,7 +77,7 @@ def arrive_order_nb(stream, venue, request, arrival_ns, lots, book, ladder):
     if code == RejectCode.NONE and order["tif"] == TimeInForce.GTX and crosses:
         code = RejectCode.POST_ONLY.value
     if admit_order_nb(venue, index, code):
-        play_order_nb(stream, venue, index, crosses, lots, book, ladder, arrival_ns)
+        play_order_nb(stream, venue, index, crosses, lots, resting, book, ladder, arrival_ns)
 
 
 @part
@@ -107,7 +109,7 @@ def rate_code_nb(stream, ts_ns):
 
 
 @part
-def play_order_nb(stream, venue, index, crosses, lots, book, ladder, ts_ns):
+def play_order_nb(stream, venue, index, crosses, lots, resting, book, ladder, ts_ns):
     """Let a live order take, rest or expire."""
     order = venue["order"][index]
     taken = 0
@@ -117,7 +119,7 @@ def play_order_nb(stream, venue, index, crosses, lots, book, ladder, ts_ns):
         if order["tif"] == TimeInForce.FOK:
             found = available_lots_nb(lots, book, ladder, order["side"], wanted, limit_ticks_nb(order))
         if found == wanted:
-            taken = take_nb(stream, venue, index, lots, book, ladder, ts_ns)
+            taken = take_nb(stream, venue, index, lots, resting, book, ladder, ts_ns)
     if order["active"] == 0:
         return
     waits = order["tif"] == TimeInForce.GTC or order["tif"] == TimeInForce.GTX or order["tif"] == TimeInForce.GTD
@@ -153,7 +155,7 @@ def meet_ourselves_nb(stream, venue, index, ladder, ts_ns):
 
 
 @part
-def take_nb(stream, venue, index, lots, book, ladder, ts_ns):
+def take_nb(stream, venue, index, lots, resting, book, ladder, ts_ns):
     """Take level by level within the limit, each at its own price; what is taken leaves the book. Return the lots taken."""
     order = venue["order"][index]
     facing = facing_nb(order["side"])
@@ -167,6 +169,7 @@ def take_nb(stream, venue, index, lots, book, ladder, ts_ns):
         if done == 0:
             break
         taken += done
+        note_taken_nb(stream, order["symbol"], level, shown, resting, ladder)
         take_best_nb(lots, book, ladder, order["side"], done)
     if taken > 0:
         rest_new_exits_nb(stream, venue, order["symbol"], lots, ladder)
@@ -174,7 +177,7 @@ def take_nb(stream, venue, index, lots, book, ladder, ts_ns):
 
 
 @part
-def amend_nb(stream, venue, index, request, arrival_ns, lots, book, ladder):
+def amend_nb(stream, venue, index, request, arrival_ns, lots, resting, book, ladder):
     """Change price and quantity of a resting order, which then queues anew: we do not count on keeping the place.
 
     A new price that would take is refused as for a new post-only order; the old order stays what it was.
@@ -197,7 +200,7 @@ def amend_nb(stream, venue, index, request, arrival_ns, lots, book, ladder):
         cancel_order_nb(venue, index)
     else:
         report_nb(venue, ReportKind.ACCEPTED.value, order, 0, arrival_ns)
-        play_order_nb(stream, venue, index, crosses, lots, book, ladder, arrival_ns)
+        play_order_nb(stream, venue, index, crosses, lots, resting, book, ladder, arrival_ns)
 
 
 @kernel
@@ -208,7 +211,7 @@ def act_due_nb(stream, venue, symbol, ts_ns, lots, resting, book, ladder):
         if order["active"] == 0 or order["symbol"] != symbol:
             continue
         if order["type"] == OrderType.STOP_MARKET and order["seen_bar"] == TRIGGERED and order["arrival_ns"] <= ts_ns:
-            stop_out_nb(stream, venue, index, ts_ns, lots, book, ladder)
+            stop_out_nb(stream, venue, index, ts_ns, lots, resting, book, ladder)
         elif order["expire_ns"] > 0 and order["expire_ns"] <= ts_ns:
             report_nb(venue, ReportKind.EXPIRED.value, order, 0, ts_ns)
             drop_order_nb(venue, index)
@@ -216,7 +219,7 @@ def act_due_nb(stream, venue, symbol, ts_ns, lots, resting, book, ladder):
 
 
 @part
-def stop_out_nb(stream, venue, index, ts_ns, lots, book, ladder):
+def stop_out_nb(stream, venue, index, ts_ns, lots, resting, book, ladder):
     """Take a triggered stop to market; what the book cannot give now is tried again a latency later."""
     order = venue["order"][index]
     position = venue["position"][slot_nb(order["symbol"], order["leg"])]
@@ -224,6 +227,6 @@ def stop_out_nb(stream, venue, index, ts_ns, lots, book, ladder):
         order["cancel_ns"] = ts_ns
         cancel_order_nb(venue, index)
         return
-    take_nb(stream, venue, index, lots, book, ladder, ts_ns)
+    take_nb(stream, venue, index, lots, resting, book, ladder, ts_ns)
     if order["active"] == 1:
         order["arrival_ns"] = ts_ns + max(1, stream["entry_ns"])

@@ -113,8 +113,8 @@ def depth_sum_nb(lots, book, ladder, side, n_levels):
 @part
 def clear_book_nb(lots, book, ladder):
     """Empty a book and make it unusable; what traded since the last look stays counted."""
-    first = ladder["offset"]
-    lots[first : first + 2 * ladder["span"]] = 0
+    for slot in range(ladder["offset"], ladder["offset"] + 2 * ladder["span"]):
+        lots[slot] = 0
     book["best_bid"] = -1
     book["best_ask"] = ladder["span"] - 1
     book["ok"] = 0
@@ -180,12 +180,6 @@ def begin_view_nb(book):
 
 
 @part
-def clock_nb(event, local):
-    """Return when an event happens: at the exchange, or (`local` 1) here."""
-    return event["ts_local"] if local == 1 else event["ts_exch"]
-
-
-@part
 def followed_nb(lots, offset, span, side, level, qty_lots, best_bid, best_ask):
     """Set a level's quantity and return (best bid, best ask): `apply_depth_nb` for a loop that keeps both in registers."""
     best = best_ask if side == ASK else best_bid
@@ -199,14 +193,14 @@ def followed_nb(lots, offset, span, side, level, qty_lots, best_bid, best_ask):
 
 
 @part
-def play_nb(events, pos, end, until_ns, local, lots, book, ladder):
-    """Apply the events from row `pos` up to `until_ns` (of the clock chosen by `local`) or row `end`; return the next row.
+def play_nb(events, pos, end, until_ns, seen_ns, lots, book, ladder):
+    """Apply the events from row `pos` up to `end` that happened by `until_ns` and were received by `seen_ns`; return the next row.
 
     The fast path, some 4 ns an event: for a local book between two wakes, and an exchange book without own orders.
     """
     offset, span, start = ladder["offset"], ladder["span"], pos
     best_bid, best_ask = book["best_bid"], book["best_ask"]
-    while pos < end and clock_nb(events[pos], local) <= until_ns:
+    while pos < end and events[pos]["ts_exch"] <= until_ns and events[pos]["ts_local"] <= seen_ns:
         event = events[pos]
         kind = int(event["kind"])
         if kind <= EventKind.ASK_DEPTH:

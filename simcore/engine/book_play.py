@@ -19,45 +19,63 @@ from simcore.engine.book import (
 )
 from simcore.engine.quiet import play_queues_nb
 from simcore.engine.resting import forget_queues_nb, join_queues_nb, on_level_nb, on_print_nb, on_touch_nb, trigger_stops_nb
-from simcore.jit import borrowed, kernel, part
+from simcore.engine.schedule import NEVER
+from simcore.engine.sight import forget_taken_nb, restated_nb, take_sight_nb
+from simcore.jit import bare, borrowed, kernel, merged, part
 
 
 @kernel
 def play_exchange_nb(stream, venue, symbol, until_ns, events, lots, resting, books, ladders):
     """Play the symbol's events up to and including `until_ns`, and what falls due by then."""
-    events, lots, resting = borrowed(events), borrowed(lots), borrowed(resting)
+    events, lots, resting = borrowed(events), bare(lots), bare(resting)
     books, ladders = borrowed(books), borrowed(ladders)
     pos, end = stream["exch_pos"][symbol], stream["event_end"][symbol]
     book, ladder = books[symbol], ladders[symbol]
-    while venue["live_orders"][symbol] > 0:
+    while True:
+        seen_ns = stream["sight_ns"][symbol]
+        pos = play_rows_nb(stream, venue, symbol, until_ns, seen_ns, events, pos, end, lots, resting, book, ladder)
+        if seen_ns == NEVER or (pos < end and events[pos]["ts_local"] <= seen_ns):
+            break
+        take_sight_nb(stream, symbol, pos, lots, book, ladder)
+    stream["exch_pos"][symbol] = pos
+
+
+@merged
+def play_rows_nb(stream, venue, symbol, until_ns, seen_ns, events, pos, end, lots, resting, book, ladder):
+    """Play the events that happened by `until_ns` and were received by `seen_ns`, and what falls due in between; return the next row.
+
+    Where the next row has happened but was not received, what is due waits for it: events of the same moment come first.
+    """
+    while venue["live_orders"][symbol] > 0 or stream["n_taken"][symbol] > 0:
         due_ns = stream["due_ns"][symbol]
-        pos = play_quietly_nb(stream, venue, symbol, events, pos, end, min(until_ns, due_ns), lots, resting, book, ladder)
-        if pos < end and events[pos]["ts_exch"] <= min(until_ns, due_ns):
+        first_ns = min(until_ns, due_ns)
+        pos = play_quietly_nb(stream, venue, symbol, events, pos, end, first_ns, seen_ns, lots, resting, book, ladder)
+        if pos < end and events[pos]["ts_exch"] <= first_ns:
+            if events[pos]["ts_local"] > seen_ns:
+                return pos
             play_event_nb(stream, venue, symbol, events[pos], lots, resting, book, ladder)
             pos += 1
         elif due_ns <= until_ns:
             act_due_nb(stream, venue, symbol, due_ns, lots, resting, book, ladder)
         else:
-            break
-    stream["exch_pos"][symbol] = play_nb(events, pos, end, until_ns, 0, lots, book, ladder)
+            return pos
+    return play_nb(events, pos, end, until_ns, seen_ns, lots, book, ladder)
 
 
-@part
-def play_quietly_nb(stream, venue, symbol, events, pos, end, until_ns, lots, resting, book, ladder):
+@merged
+def play_quietly_nb(stream, venue, symbol, events, pos, end, until_ns, seen_ns, lots, resting, book, ladder):
     """Pass the events that at most move our queues; with stops waiting, every trade may do more."""
     if stream["n_stops"][symbol] > 0:
         return pos
-    return play_queues_nb(
-        events, pos, end, until_ns, lots, resting, stream["own"][symbol], stream["own_level"][symbol], stream["n_own"][symbol],
-        stream["own_top"][symbol, 0], stream["own_top"][symbol, 1], venue["order"], stream["queue_model"], stream["queue_n"],
-        venue["instrument"][symbol]["step_size"], book, ladder,
-    )  # fmt: skip
+    return play_queues_nb(stream, venue, symbol, events, pos, end, until_ns, seen_ns, lots, resting, book, ladder)
 
 
 @part
 def play_event_nb(stream, venue, symbol, event, lots, resting, book, ladder):
     """Play one event of a book in which we have orders."""
     kind, level = event["kind"], event["level"]
+    book["n_events"] += 1
+    book["ts_ns"] = event["ts_exch"]
     if kind <= EventKind.ASK_DEPTH:
         play_depth_nb(stream, venue, symbol, event, lots, resting, book, ladder)
     elif kind <= EventKind.ASK_LIFTED:
@@ -69,6 +87,8 @@ def play_event_nb(stream, venue, symbol, event, lots, resting, book, ladder):
             trigger_stops_nb(stream, venue, symbol, ticks_of_level_nb(ladder, level), resting, ladder, event["ts_exch"])
     else:
         mark_book_nb(lots, book, ladder, kind)
+        if kind == EventKind.CLEAR:
+            forget_taken_nb(stream, symbol, resting, ladder)
         if kind == EventKind.READY:
             join_queues_nb(stream, venue, symbol, lots, ladder)
             cross_ourselves_nb(stream, venue, symbol, lots, resting, book, ladder, event["ts_exch"])
@@ -82,6 +102,7 @@ def play_depth_nb(stream, venue, symbol, event, lots, resting, book, ladder):
     bit, level = event["kind"] & 1, event["level"]
     before = lots[ladder["offset"] + level]
     apply_depth_nb(lots, book, ladder, bit, level, event["qty_lots"])
+    restated_nb(stream, symbol, level, resting, ladder)
     if book["ok"] == 0:
         return
     if stream["own_top"][symbol, bit] >= level:

@@ -18,23 +18,15 @@ from simcore.decision.stream import CORES, FILTERS, outbox_half_full_nb
 from simcore.domain.enums import InputKind
 from simcore.domain.records import BAR, FUNDING, INPUT, MARK, REPORT, RUN, VIEW
 from simcore.engine.arrival import mark_nb
-from simcore.engine.book import (
-    begin_view_nb,
-    best_lots_nb,
-    best_ticks_nb,
-    depth_sum_nb,
-    has_both_sides_nb,
-    play_nb,
-    play_to_change_nb,
-    ticks_of_level_nb,
-)
+from simcore.engine.book import play_nb, play_to_change_nb
 from simcore.engine.book_joints import BOOK_TABLE, BOOKS, EVENTS, LADDERS, LOTS, RESTING, STREAM_TYPE
 from simcore.engine.joints import VENUE_TABLE, VENUE_TYPE
 from simcore.engine.resting import list_own_nb
 from simcore.engine.schedule import NEVER
+from simcore.engine.sight import await_sight_nb, look_nb, write_view_nb
 from simcore.engine.step import PHASE_SLICE, PHASE_STRATEGIES, Stop, journal_half_full_nb, note_bar_nb, note_nb, play_others_nb, tape
-from simcore.engine.wire import answer_nb, drop_reports_nb, send_nb, take_arrival_nb
-from simcore.jit import borrowed, entry, part
+from simcore.engine.wire import answer_nb, drop_reports_nb, drop_requests_nb, send_nb
+from simcore.jit import bare, borrowed, entry, merged, part
 from simcore.strategy.abi import FLAT_MEMORY
 
 WAKE_ON_BOOK, WAKE_ON_TRADE = 1, 2
@@ -68,7 +60,7 @@ def play_local_nb(stream, symbol, until_ns, events, lots, books, ladders, latenc
     """Bring our own book of a symbol up to and including what we had received at `until_ns`."""
     pos, end = stream["local_pos"][symbol], stream["event_end"][symbol]
     if pos < end and events[pos]["ts_local"] <= until_ns:
-        pos = play_nb(events, pos, end, until_ns, 1, lots, books[symbol], ladders[symbol])
+        pos = play_nb(events, pos, end, NEVER, until_ns, lots, books[symbol], ladders[symbol])
         stream["local_pos"][symbol] = pos
         latencies[symbol] = events[pos - 1]["ts_local"] - events[pos - 1]["ts_exch"]
 
@@ -95,21 +87,26 @@ def find_event_wake_nb(run, stream, bound_ns, events, lots, books, ladders, late
             return first
 
 
-@part
+@merged
 def play_exchanges_nb(run, stream, venue, until_ns, events, lots, resting, books, ladders, play, arrive):
-    """Run the exchange up to and including `until_ns`, stopping at each arrival of a request of ours."""
-    while stream["n_requests"] > 0 and stream["arrival_ns"][0] <= until_ns:
-        arrival = stream["arrival_ns"][0]
+    """Run the exchange up to and including `until_ns`, stopping at each moment at which requests of ours arrive."""
+    taken, played_ns = 0, -1
+    while taken < stream["n_requests"] and stream["arrival_ns"][taken] <= until_ns:
+        arrival = stream["arrival_ns"][taken]
         for symbol in range(run["n_symbols"]):
-            play(stream, venue, symbol, arrival, events, lots, resting, books, ladders)
-        arrive(stream, venue, stream["request"][0], arrival, lots, resting, books, ladders)
-        take_arrival_nb(stream)
+            if arrival > played_ns or stream["due_ns"][symbol] <= arrival:
+                play(stream, venue, symbol, arrival, events, lots, resting, books, ladders)
+        arrive(stream, venue, stream["request"][taken], arrival, lots, resting, books, ladders)
+        played_ns = arrival
+        taken += 1
+    if taken > 0:
+        drop_requests_nb(stream, taken)
     for symbol in range(run["n_symbols"]):
         play(stream, venue, symbol, until_ns, events, lots, resting, books, ladders)
 
 
-@part
-def mark_exchange_nb(run, venue, lots, books, ladders):
+@merged
+def mark_exchange_nb(run, venue, books, ladders):
     """Judge margin at the mark price where there is a stream of it, else at the mid of the book."""
     for symbol in range(run["n_symbols"]):
         mark_nb(venue, symbol, books[symbol], ladders[symbol])
@@ -138,43 +135,32 @@ def play_bars_nb(run, stream, core, bars, inputs, ts_ns):
 
 
 @part
-def show_books_nb(run, stream, core, ts_ns, lots, books, ladders, inputs, views):
+def look_at_own_nb(stream, symbol, ts_ns, events, lots, books, ladders, latencies):
+    """Bring a book of our own up to `ts_ns` and read our view off it."""
+    play_local_nb(stream, symbol, ts_ns, events, lots, books, ladders, latencies)
+    if books[symbol]["n_events"] > 0:
+        write_view_nb(stream, symbol, lots, books[symbol], ladders[symbol])
+
+
+@merged
+def show_books_nb(run, stream, core, ts_ns, inputs, views):
     """Give the core one view of each book that moved since it last looked."""
     for symbol in range(run["n_symbols"]):
-        book = books[symbol]
-        if book["n_events"] == 0:
+        if stream["sighted"][symbol] == 0:
             continue
-        row = 0
+        stream["sighted"][symbol] = 0
+        view = stream["sight"][symbol]
+        view["ts_ns"] = ts_ns
         if run["journal_on"] == 1:
             row = stream["n_views"]
+            views[row] = view
             stream["n_views"] = row + 1
             note_nb(run, inputs, InputKind.VIEW.value, ts_ns, symbol, stream["views_before"] + row)
-        run["events"] += book["n_events"]
-        write_view_nb(stream, views[row], symbol, ts_ns, lots, book, ladders[symbol])
-        on_view_nb(core, views[row])
+        run["events"] += view["n_events"]
+        on_view_nb(core, view)
 
 
-@part
-def write_view_nb(stream, view, symbol, ts_ns, lots, book, ladder):
-    """Write what is known of one book now, and begin counting anew."""
-    view["ts_ns"] = ts_ns
-    view["symbol"] = symbol
-    view["ts_exch"] = book["ts_ns"]
-    view["book_ok"] = 1 if book["ok"] == 1 and has_both_sides_nb(book, ladder) else 0
-    view["bid_ticks"], view["ask_ticks"] = best_ticks_nb(book, ladder)
-    view["bid_lots"], view["ask_lots"] = best_lots_nb(lots, book, ladder)
-    view["bid_depth_lots"] = depth_sum_nb(lots, book, ladder, 0, stream["view_levels"])
-    view["ask_depth_lots"] = depth_sum_nb(lots, book, ladder, 1, stream["view_levels"])
-    view["buy_lots"] = book["buy_lots"]
-    view["sell_lots"] = book["sell_lots"]
-    view["last_ticks"] = ticks_of_level_nb(ladder, book["last_level"]) if book["last_level"] >= 0 else 0
-    view["n_trades"] = book["n_trades"]
-    view["n_events"] = book["n_events"]
-    view["gaps"] = book["gaps"]
-    begin_view_nb(book)
-
-
-@part
+@merged
 def deliver_known_nb(run, stream, core, until_ns, inputs, reports, on_report):
     """Hand the core every report that has come back by `until_ns`, each at its own time."""
     taken = 0
@@ -211,7 +197,7 @@ def advance_books_nb(
         borrowed(events), borrowed(lots), borrowed(local_lots), borrowed(books), borrowed(local_books),
     )  # fmt: skip
     ladders, latencies, entries, responses = borrowed(ladders), borrowed(latencies), borrowed(entries), borrowed(responses)
-    resting = borrowed(resting)
+    resting, ours = borrowed(resting), bare(local_lots)
     bars, marks, fundings, filters = borrowed(bars), borrowed(marks), borrowed(fundings), borrowed(filters)
     inputs, reports, views, memory = borrowed(inputs), borrowed(reports), borrowed(views), borrowed(memory)
     play, arrive = venue_books.play, venue_books.arrive
@@ -225,31 +211,37 @@ def advance_books_nb(
             if outbox_half_full_nb(core) or (run["journal_on"] == 1 and books_journal_half_full_nb(run, stream, inputs, reports, views)):
                 return Stop.EMPTY_OUTBOX.value
             ts_ns = next_wake_nb(run, stream)
-            if stream["event_wakes"] == 1 and ts_ns < NEVER and slices < max_slices:
+            if stream["event_wakes"] > 0 and ts_ns < NEVER and slices < max_slices:
                 bound = min(ts_ns, until_ns + 1)
-                ts_ns = find_event_wake_nb(run, stream, bound, events, local_lots, local_books, ladders, latencies)
+                ts_ns = find_event_wake_nb(run, stream, bound, events, ours, local_books, ladders, latencies)
             if ts_ns > until_ns or ts_ns >= NEVER or slices >= max_slices:
                 return Stop.DONE.value
             slices += 1
+            if stream["shared"] == 1:
+                for symbol in range(run["n_symbols"]):
+                    await_sight_nb(stream, symbol, ts_ns, events)
             play_exchanges_nb(run, stream, venue, ts_ns, events, lots, resting, books, ladders, play, arrive)
             venue["now_ns"] = ts_ns
             if run["next_other_ns"] == ts_ns:
                 play_others_nb(run, venue, core, marks, fundings, filters, inputs, ts_ns, settle_funding)
-            mark_exchange_nb(run, venue, lots, books, ladders)
+            mark_exchange_nb(run, venue, books, ladders)
             if venue["look"] == 1:
                 before = venue["liquidated"]
                 check_margin(venue, ts_ns)
                 if venue["liquidated"] != before:
                     for symbol in range(run["n_symbols"]):
-                        list_own_nb(stream, venue, symbol, resting, ladders[symbol])
+                        list_own_nb(stream, venue, symbol, bare(resting), ladders[symbol])
             answer_nb(stream, venue, latencies, responses)
             for symbol in range(run["n_symbols"]):
-                play_local_nb(stream, symbol, ts_ns, events, local_lots, local_books, ladders, latencies)
+                if stream["shared"] == 1:
+                    look_nb(stream, symbol, ts_ns, books[symbol], events, ours, local_books[symbol], ladders[symbol], latencies)
+                else:
+                    look_at_own_nb(stream, symbol, ts_ns, events, ours, local_books, ladders, latencies)
             deliver_known_nb(run, stream, core, ts_ns, inputs, reports, on_report)
             core["now_ns"] = ts_ns
             if run["next_bar_ns"] + stream["bar_delay_ns"] <= ts_ns:
                 play_bars_nb(run, stream, core, bars, inputs, ts_ns)
-            show_books_nb(run, stream, core, ts_ns, local_lots, local_books, ladders, inputs, views)
+            show_books_nb(run, stream, core, ts_ns, inputs, views)
             if ts_ns >= stream["next_wake_ns"]:
                 stream["next_wake_ns"] = (ts_ns // stream["wake_every_ns"] + 1) * stream["wake_every_ns"]
             if run["journal_on"] == 1:

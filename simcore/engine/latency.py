@@ -13,7 +13,7 @@ import numpy as np
 
 from simcore.domain.enums import LatencyModel
 from simcore.domain.errors import DataError
-from simcore.jit import part
+from simcore.jit import merged, part
 
 REFUSED = -1
 
@@ -61,7 +61,7 @@ def measured_response_ns_nb(responses, exch_ns):
     return between_nb(responses, row_before_nb(responses, exch_ns), 1, exch_ns)
 
 
-@part
+@merged
 def entry_latency_ns_nb(model, constant_ns, factor, feed_ns, entries, local_ns):
     """Return the entry latency of an order sent at `local_ns`; less than 0: refused for overload, known after that long.
 
@@ -74,7 +74,7 @@ def entry_latency_ns_nb(model, constant_ns, factor, feed_ns, entries, local_ns):
     return constant_ns
 
 
-@part
+@merged
 def response_latency_ns_nb(model, constant_ns, factor, feed_ns, responses, exch_ns):
     """Return how long what the exchange said at `exch_ns` is on its way; `feed_ns`: latency of the feed's event of that time."""
     if model == LatencyModel.INTERPOLATED:

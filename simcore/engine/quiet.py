@@ -5,50 +5,47 @@ from __future__ import annotations
 from simcore.domain.enums import EventKind
 from simcore.engine.book import ASK, count_trade_nb, end_play_nb, followed_nb
 from simcore.engine.queue import on_depth_nb
-from simcore.jit import part
+from simcore.engine.sight import SEVERAL
+from simcore.jit import merged, prefetch
+
+EVENTS_AHEAD = 24
 
 
-@part
-def row_at_nb(own, own_level, n_own, level):
-    """Return the order row of the own order that rests at a level; one does."""
-    for at in range(n_own):
-        if own_level[at] == level:
-            return own[at]
-    return -1
+@merged
+def play_queues_nb(stream, venue, symbol, events, pos, end, until_ns, seen_ns, lots, resting, book, ladder):
+    """Apply events as `play_nb` does, own queues included, and stop before the first that the venue must decide; return its row.
 
-
-@part
-def play_queues_nb(
-    events, pos, end, until_ns, lots, resting, own, own_level, n_own, own_bid, own_ask, orders, model, n, step_size, book, ladder
-):  # fmt: skip
-    """Apply events in exchange time, own queues included, and stop before the first that the venue must decide; return its row.
-
-    `resting`, laid out as `lots`, counts own orders a level; `own_level` and `own` list their levels and their rows in `orders`;
-    `own_bid` and `own_ask` are the best of these levels (-1 and span - 1: none). The venue decides: a trade of more than what
-    stands before an own order, or beyond its level; a quantity of the other side at or through the best own level; anything at a
-    level with several own orders, or with one while the book is unusable; every CLEAR, READY and GAP.
+    `resting`, laid out as `lots`, says which own order rests at a level. The venue decides: a trade of more than what stands before an
+    own order, or beyond its level; a quantity of the other side at or through the best own level; anything at a level with several
+    own orders or one that we took from, or with one order while the book is unusable; every CLEAR, READY and GAP.
     """
+    model, n, step_size = stream["queue_model"], stream["queue_n"], venue["instrument"][symbol]["step_size"]
+    own_bid, own_ask = stream["own_top"][symbol, 0], stream["own_top"][symbol, 1]
     offset, start, last = ladder["offset"], pos, 2 * ladder["span"] - 1
     best_bid, best_ask = book["best_bid"], book["best_ask"]
-    most = 1 if book["ok"] == 1 else 0
-    while pos < end and events[pos]["ts_exch"] <= until_ns:
+    most = SEVERAL - 1 if book["ok"] == 1 else 0
+    while pos < end and events[pos]["ts_exch"] <= until_ns and events[pos]["ts_local"] <= seen_ns:
         event = events[pos]
+        prefetch(events[min(pos + EVENTS_AHEAD, end - 1)])
         kind, level, qty_lots = int(event["kind"]), int(event["level"]), event["qty_lots"]
         if kind <= EventKind.ASK_DEPTH:
-            if qty_lots > 0 and level >= last - (own_bid if kind == ASK else own_ask):
+            # One test, not two: whether a level empties cannot be foreseen.
+            if (level >= last - (own_bid if kind == ASK else own_ask)) & (qty_lots > 0):
                 break
-            if resting[offset + level] != 0:
-                if resting[offset + level] > most:
+            own = resting[offset + level]
+            if own != 0:
+                if own > most:
                     break
-                order = orders[row_at_nb(own, own_level, n_own, level)]
+                order = venue["order"][own - 1]
                 on_depth_nb(order, lots[offset + level], qty_lots, model, n, step_size)
             best_bid, best_ask = followed_nb(lots, offset, ladder["span"], kind, level, qty_lots, best_bid, best_ask)
         elif kind <= EventKind.ASK_LIFTED:
             own_best = own_ask if kind == EventKind.ASK_LIFTED else own_bid
             if level <= own_best:
-                if level < own_best or resting[offset + level] > most:
+                own = resting[offset + level]
+                if level < own_best or own > most:
                     break
-                order = orders[row_at_nb(own, own_level, n_own, level)]
+                order = venue["order"][own - 1]
                 if qty_lots > order["front"]:
                     break
                 order["front"] -= qty_lots

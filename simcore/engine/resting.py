@@ -22,10 +22,10 @@ from simcore.engine.book import (
     opposite_level_nb,
 )
 from simcore.engine.queue import join_queue_nb, keep_priority_nb, on_depth_nb, on_through_nb, on_trade_nb
+from simcore.engine.schedule import NEVER
+from simcore.engine.sight import SEVERAL, TAKEN, note_taken_nb
 from simcore.engine.venue import MAKER, NOT_RESTING, TRIGGERED, cancel_order_nb, drop_order_nb, fill_nb
 from simcore.jit import kernel, part
-
-FOREVER_NS = 2**62
 
 
 @part
@@ -63,14 +63,15 @@ def rest_nb(stream, venue, index, ahead_lots, ladder):
 def list_own_nb(stream, venue, symbol, resting, ladder):
     """List the symbol's resting orders anew, best price first, then time; find its best levels, stops and next due time.
 
-    `resting` counts our orders a level, laid out as the book itself: what keeps the quiet path from passing one by.
+    `resting` says of each level which order of ours rests there, laid out as the book itself: what keeps the quiet path from passing
+    one by.
     """
-    count_levels_nb(stream, symbol, resting, ladder, False)
+    clear_levels_nb(stream, symbol, resting, ladder)
     n = 0
     stream["own_top"][symbol, 0] = -1
     stream["own_top"][symbol, 1] = ladder["span"] - 1
     stream["n_stops"][symbol] = 0
-    due = FOREVER_NS
+    due = NEVER
     for index in range(venue["n_orders"]):
         order = venue["order"][index]
         if order["active"] == 0 or order["symbol"] != symbol:
@@ -85,15 +86,24 @@ def list_own_nb(stream, venue, symbol, resting, ladder):
             n = insert_own_nb(stream, venue, symbol, n, index)
     stream["n_own"][symbol] = n
     stream["due_ns"][symbol] = due
-    count_levels_nb(stream, symbol, resting, ladder, True)
+    mark_levels_nb(stream, symbol, resting, ladder)
 
 
 @part
-def count_levels_nb(stream, symbol, resting, ladder, joining):
-    """Count the listed orders into their levels, or out of them again."""
+def mark_levels_nb(stream, symbol, resting, ladder):
+    """Mark the levels of the listed orders: with the row of the only order there, counted from 1, or SEVERAL."""
     for at in range(stream["n_own"][symbol]):
         slot = ladder["offset"] + stream["own_level"][symbol, at]
-        resting[slot] = resting[slot] + 1 if joining else resting[slot] - 1
+        row, taken = stream["own"][symbol, at] + 1, resting[slot] & TAKEN
+        resting[slot] = taken | (row if resting[slot] == taken and row < SEVERAL else SEVERAL)
+
+
+@part
+def clear_levels_nb(stream, symbol, resting, ladder):
+    """Take the marks of the listed orders off their levels."""
+    for at in range(stream["n_own"][symbol]):
+        slot = ladder["offset"] + stream["own_level"][symbol, at]
+        resting[slot] = resting[slot] & TAKEN
 
 
 @part
@@ -207,6 +217,7 @@ def on_touch_nb(stream, venue, symbol, bit, lots, resting, book, ladder, ts_ns):
             changed = True
             if stream["full_through"] == 1 or done == 0:
                 break
+            note_taken_nb(stream, symbol, level, shown, resting, ladder)
             apply_depth_nb(lots, book, ladder, bit, level, shown - done)
     if changed:
         rest_new_exits_nb(stream, venue, symbol, lots, ladder)

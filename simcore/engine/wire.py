@@ -6,12 +6,12 @@ from simcore.domain.enums import RejectCode, ReportKind, RequestKind
 from simcore.domain.records import MAX_QUEUE
 from simcore.engine.latency import entry_latency_ns_nb, response_latency_ns_nb
 from simcore.engine.venue import BROKEN_REPORTS_FULL, blank_report_nb, name_order_nb
-from simcore.jit import part
+from simcore.jit import merged, part
 
 BROKEN_WIRE_FULL = 12
 
 
-@part
+@merged
 def send_nb(stream, venue, request, feed_ns, entries):
     """Put a request on the wire; it overtakes none before it. An overloaded exchange refuses it after that long.
 
@@ -53,16 +53,16 @@ def refuse_overload_nb(stream, venue, request, known_ns):
 
 
 @part
-def take_arrival_nb(stream):
-    """Drop the first request of the wire, which has arrived."""
-    n = stream["n_requests"] - 1
+def drop_requests_nb(stream, taken):
+    """Drop the first `taken` requests of the wire, which have arrived."""
+    n = stream["n_requests"] - taken
     for at in range(n):
-        stream["request"][at] = stream["request"][at + 1]
-        stream["arrival_ns"][at] = stream["arrival_ns"][at + 1]
+        stream["request"][at] = stream["request"][at + taken]
+        stream["arrival_ns"][at] = stream["arrival_ns"][at + taken]
     stream["n_requests"] = n
 
 
-@part
+@merged
 def answer_nb(stream, venue, latencies, responses):
     """Send the venue's waiting reports on their way back, in the order of their exchange times."""
     first = stream["n_reports"]

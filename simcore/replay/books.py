@@ -13,7 +13,7 @@ from simcore.domain.errors import DataError
 from simcore.domain.records import BOOK, STREAM
 from simcore.engine.book_step import WAKE_ON_BOOK, WAKE_ON_TRADE
 from simcore.engine.latency import measured_rows
-from simcore.engine.resting import FOREVER_NS
+from simcore.engine.schedule import NEVER
 from simcore.replay.plan import Plan
 
 MS = 1_000_000
@@ -86,9 +86,12 @@ def build_stream(plan: Plan) -> np.ndarray:
     stream["feed_response_factor"] = model.feed_response_factor * model.latency_scale
     stream["max_burst_orders"] = model.order_rate_limits.max_orders_per_10s
     stream["max_minute_orders"] = model.order_rate_limits.max_orders_per_minute
-    stream["exch_pos"][:n] = stream["local_pos"][:n] = feed.event_range[:, 0]
+    stream["shared"] = int(stream["event_wakes"] == 0)
+    for cursor in ("exch_pos", "local_pos", "book_pos"):
+        stream[cursor][:n] = feed.event_range[:, 0]
     stream["event_end"][:n] = feed.event_range[:, 1]
-    stream["due_ns"][:] = FOREVER_NS
+    stream["due_ns"][:] = NEVER
+    stream["sight_ns"][:] = NEVER
     stream["own_top"][:n, 0] = -1
     stream["own_top"][:n, 1] = feed.ladders["span"] - 1
     note_optimism(plan)

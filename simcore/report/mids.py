@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from simcore.domain.records import BOOK, LADDER
-from simcore.engine.book import best_ticks_nb, clock_nb, has_both_sides_nb, play_nb
+from simcore.engine.book import best_ticks_nb, has_both_sides_nb, play_nb
+from simcore.engine.schedule import NEVER
 from simcore.jit import kernel
 
 if TYPE_CHECKING:
@@ -38,9 +39,12 @@ class Touches:
 def touches_nb(events, ladder, times, local, lots, book, bid, ask):  # type: ignore[no-untyped-def]
     """Play one symbol's events to each of the rising `times` and write best bid and ask, in ticks; 0 where not known."""
     pos, end = 0, events.size
-    last = clock_nb(events[end - 1], local) if end > 0 else 0
+    last = 0
+    if end > 0:
+        last = events[end - 1]["ts_local"] if local == 1 else events[end - 1]["ts_exch"]
     for at in range(times.size):
-        pos = play_nb(events, pos, end, times[at], local, lots, book, ladder)
+        happened_ns, seen_ns = (NEVER, times[at]) if local == 1 else (times[at], NEVER)
+        pos = play_nb(events, pos, end, happened_ns, seen_ns, lots, book, ladder)
         if book["ok"] == 1 and has_both_sides_nb(book, ladder) and times[at] <= last:
             bid[at], ask[at] = best_ticks_nb(book, ladder)
 

@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simcore.domain.enums import EventKind, QueueModel
-from simcore.domain.records import BOOK, EVENT, LADDER, ORDER
+from simcore.domain.records import BOOK, EVENT, LADDER, ORDER, STREAM, VENUE
 from simcore.engine import book as kernels
 from simcore.engine.queue import join_queue_nb, on_depth_nb, on_trade_nb
 from simcore.engine.quiet import play_queues_nb
+from simcore.engine.schedule import NEVER
+from simcore.engine.sight import SEVERAL
 from tests.doors import door
 from tests.oracle.book import DictBook
 
@@ -121,7 +123,8 @@ def test_the_fast_loop_equals_single_steps_and_stops_at_its_time(rows, local, wa
     events, pos = events_of(rows), 0
     clock = events["ts_local" if local else "ts_exch"]
     for until in [*sorted(waits), 10**6]:
-        end = play(events, pos, len(events), until, local, fast.lots, fast.book, fast.ladder)
+        happened, seen = (NEVER, until) if local else (until, NEVER)
+        end = play(events, pos, len(events), happened, seen, fast.lots, fast.book, fast.ladder)
         assert end == np.searchsorted(clock, until, side="right")
         for event in events[pos:end]:
             apply_event(slow.lots, slow.book, slow.ladder, event)
@@ -173,24 +176,25 @@ calm_own = st.sampled_from([[(0, 6)], [(1, 7)], [(0, 6), (1, 7)]])
 def test_the_loop_past_own_queues_moves_them_and_stops_before_what_the_venue_must_decide(rows_and_own, ahead, model, until, usable):
     rows, own = rows_and_own
     fast, slow, levels = Ladder(), Ladder(), [level_of(side, rung) for side, rung in own]
-    tables = np.zeros((2, 6), ORDER)
-    for order, twin, lots in zip(tables[0, 1 : len(own) + 1], tables[1], ahead, strict=False):
+    venue, stream = np.zeros(1, VENUE)[0], np.zeros(1, STREAM)[0]
+    ours, twins = venue["order"], np.zeros(6, ORDER)
+    for order, twin, lots in zip(ours, twins, ahead, strict=False):
         order["leaves_lots"] = twin["leaves_lots"] = 1
         join_queue(order, lots)
         join_queue(twin, lots)
     fast.books["ok"] = slow.books["ok"] = usable
-    resting = np.zeros_like(fast.lots, np.int8)
-    np.add.at(resting, np.array(levels, np.int64) + OFFSET, 1)
+    resting = np.zeros(len(fast.lots), np.uint8)
+    for row, level in enumerate(levels):
+        resting[OFFSET + level] = SEVERAL if levels.count(level) > 1 else row + 1
     own_best = [max([level for level in levels if (level >= SPAN) == side], default=side * SPAN - 1) for side in (0, 1)]
-    lists = np.arange(1, len(own) + 1), np.array(levels, np.int64), len(own)
+    stream["own_top"][0], stream["queue_model"], stream["queue_n"] = own_best, model.value, 3.0
+    venue["instrument"]["step_size"][0] = 0.001
     events = events_of(rows)
-    end = play_queues(
-        events, 0, len(events), until, fast.lots, resting, *lists, *own_best, tables[0], model.value, 3.0, 0.001, fast.book, fast.ladder
-    )
-    past = (i for i, event in enumerate(events) if event["ts_exch"] > until or not settled(event, levels, own_best, tables[1], slow, model))
+    end = play_queues(stream, venue, 0, events, 0, len(events), until, NEVER, fast.lots, resting, fast.book, fast.ladder)
+    past = (i for i, event in enumerate(events) if event["ts_exch"] > until or not settled(event, levels, own_best, twins, slow, model))
     assert end == next(past, len(events))
     assert fast.same_as(slow)
-    assert tables[0, 1:].tobytes() == tables[1, :-1].tobytes()
+    assert ours[: len(twins)].tobytes() == twins.tobytes()
 
 
 @settings(max_examples=300)
