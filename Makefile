@@ -73,7 +73,7 @@ bench: .venv/.ready benchmarks/.peers/vectorbt/.ready benchmarks/.peers/backtest
 	$(BIN)/python -m benchmarks.start
 
 bench-books: .venv/.ready benchmarks/.peers/hftbacktest/.ready  ## order books against hftbacktest; RECORDINGS="FOLDER..." adds captures
-	$(BIN)/simcore warmup
+	$(BIN)/simcore warmup --books
 	$(BIN)/python -m benchmarks.books $(if $(RECORDINGS),--recordings $(RECORDINGS))
 
 bench-sweep: .venv/.ready benchmarks/.peers/vectorbt/.ready  ## a thousand moving-average pairs against vectorbt

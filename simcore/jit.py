@@ -115,6 +115,18 @@ class Entry:
         return self.compiled(*args)
 
 
+class TableType(types.StructRef):
+    """The compiled type of a function table, one class a table.
+
+    It goes by its class's name. Numba would spell out every function of it with every field of every record: a name of 100 KB that
+    stands in each symbol of each kernel that takes the table.
+    """
+
+    def __init__(self, fields: Any) -> None:
+        super().__init__(fields)
+        self.name = type(self).__qualname__
+
+
 def entry(signature: Any) -> Callable[[Callable[..., Any]], Entry]:
     """Make the decorated function a compiled door with `signature`."""
     return lambda function: Entry(function, signature)

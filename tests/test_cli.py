@@ -226,6 +226,20 @@ def test_after_a_warmup_a_replay_compiles_nothing(cache_home: Path, tmp_path: Pa
     assert compiled and after == compiled, f"compiled during the replay: {sorted(set(after) - set(compiled))}"
 
 
+@pytest.mark.campaign
+def test_after_a_warmup_of_books_their_engine_compiles_no_more(cache_home: Path) -> None:
+    cold = {"SIMCORE_CACHE_DIR": str(cache_home)}
+    assert simcore("warmup", "--books", "--quiet", **cold).returncode == 0
+    engine = ("joints", "book_joints", "book_step", "book_play", "arrival", "quoter", "pipeline", "reports", "router")
+    compiled = {path for path in cache_home.rglob("*.nbc") if path.name.startswith(engine)}
+    code = "import simcore; from tests import book_streams; simcore.replay(feed=book_streams.feed(1, 300), strategy='market_maker')"
+    env = {**os.environ, **cold, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2_000:]
+    after = {path for path in cache_home.rglob("*.nbc") if path.name.startswith(engine)}
+    assert compiled and not sorted(path.name for path in after - compiled)
+
+
 @pytest.mark.real
 def test_real_files_are_imported_listed_checked_and_replayed(real_data: Path, tmp_path: Path) -> None:
     source = real_data / "futures_um" / "klines" / "5m" / "LTCUSDT"

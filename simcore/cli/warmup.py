@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import time
+from typing import Annotated
+
+import typer
 
 from simcore.cli.options import AsJson, Quiet
 from simcore.cli.shell import Progress, print_json, progress_bar, say
 
+Books = Annotated[bool, typer.Option("--books", help="What replays of order books need, not those of bars.")]
 
-def warmup(quiet: Quiet = False, as_json: AsJson = False) -> None:
+
+def warmup(books: Books = False, quiet: Quiet = False, as_json: AsJson = False) -> None:
     """Compile what a replay needs, once; later runs load it from the cache."""
     started = time.perf_counter()
     silent = quiet or as_json
@@ -18,7 +23,7 @@ def warmup(quiet: Quiet = False, as_json: AsJson = False) -> None:
         from simcore.jit import KERNEL_CACHE
         from simcore.replay import warmup as compile_all
 
-        compile_all(progress or (None if silent else step_lines()))
+        compile_all(progress or (None if silent else step_lines()), books)
     seconds = time.perf_counter() - started
     if as_json:
         print_json({"seconds": round(seconds, 3), "cache": str(KERNEL_CACHE)})

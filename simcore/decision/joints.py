@@ -20,7 +20,7 @@ from simcore.decision.quoter import quote_nb
 from simcore.decision.reports import on_report_nb
 from simcore.decision.router import work_routes_nb
 from simcore.domain.records import CORE, MAX_STRATEGIES, REPORT
-from simcore.jit import COMPILING, Entry, kernel
+from simcore.jit import COMPILING, Entry, TableType, kernel
 from simcore.strategy.abi import BAR_FUNCTION, CROSS_FUNCTION
 
 CORE_TYPE = numba.from_dtype(CORE)
@@ -55,7 +55,7 @@ CORE_FIELDS = (
 
 
 @structref.register
-class CoreTableType(types.StructRef):
+class CoreTableType(TableType):
     """The compiled type of the core's function table."""
 
 

@@ -14,7 +14,7 @@ from simcore.domain.records import BOOK, EVENT, LADDER, REQUEST, STREAM
 from simcore.engine.arrival import arrive_nb
 from simcore.engine.book_play import play_exchange_nb
 from simcore.engine.joints import VENUE_TYPE
-from simcore.jit import COMPILING, Entry
+from simcore.jit import COMPILING, Entry, TableType
 
 STREAM_TYPE = numba.from_dtype(STREAM)
 EVENTS = types.Array(numba.from_dtype(EVENT), 1, "C", readonly=True)
@@ -38,7 +38,7 @@ BOOK_FIELDS = (
 
 
 @structref.register
-class BookTableType(types.StructRef):
+class BookTableType(TableType):
     """The compiled type of the book venue's function table."""
 
 

@@ -40,7 +40,7 @@ def play_exchange_nb(stream, venue, symbol, until_ns, events, lots, resting, boo
     stream["exch_pos"][symbol] = pos
 
 
-@merged
+@part
 def play_rows_nb(stream, venue, symbol, until_ns, seen_ns, events, pos, end, lots, resting, book, ladder):
     """Play the events that happened by `until_ns` and were received by `seen_ns`, and what falls due in between; return the next row.
 

@@ -14,7 +14,7 @@ from simcore.domain.records import BAR, FUNDING, REQUEST, VENUE
 from simcore.engine.matching import match_bar_nb
 from simcore.engine.takeover import check_margin_nb
 from simcore.engine.venue import on_request_nb, settle_funding_nb
-from simcore.jit import COMPILING, Entry
+from simcore.jit import COMPILING, Entry, TableType, kernel
 
 VENUE_TYPE = numba.from_dtype(VENUE)
 
@@ -37,7 +37,7 @@ VENUE_FIELDS = (
 
 
 @structref.register
-class VenueTableType(types.StructRef):
+class VenueTableType(TableType):
     """The compiled type of the venue's function table."""
 
 
@@ -56,8 +56,19 @@ def _make_venue_table(match_bar, on_request, settle_funding, check_margin):
 make_venue_table = Entry(_make_venue_table, VENUE_TABLE(*VENUE_FIELDS))
 
 
+@kernel
+def no_match_nb(venue, symbol, bar):
+    """Match no bar: on order books events fill orders."""
+
+
+@kernel
+def no_request_nb(venue, request):
+    """Take no request: on order books they come by the wire."""
+
+
 @cache
-def venue_functions() -> Any:
-    """Return the venue's function table."""
-    functions = VenueFunctions(match_bar_nb, on_request_nb, settle_funding_nb, check_margin_nb)
+def venue_functions(on_books: bool = False) -> Any:
+    """Return the venue's function table; on order books what matches bars is left out, and not compiled."""
+    match, take = (no_match_nb, no_request_nb) if on_books else (match_bar_nb, on_request_nb)
+    functions = VenueFunctions(match, take, settle_funding_nb, check_margin_nb)
     return make_venue_table(*functions) if COMPILING else functions

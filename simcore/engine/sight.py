@@ -77,20 +77,26 @@ def swap_taken_nb(stream, symbol, lots, ladder):
 @merged
 def look_nb(stream, symbol, until_ns, exchange, events, lots, book, ladder, latencies):
     """Complete what we know of the symbol's book at `until_ns`; where the exchange's told nothing, play our own up to our row."""
+    if stream["sighted"][symbol] == 0 and not see_own_nb(stream, symbol, until_ns, exchange, events, lots, book, ladder):
+        return
+    pos = stream["seen_pos"][symbol]
+    stream["local_pos"][symbol] = pos
+    latencies[symbol] = events[pos - 1]["ts_local"] - events[pos - 1]["ts_exch"]
+
+
+@part
+def see_own_nb(stream, symbol, until_ns, exchange, events, lots, book, ladder):
+    """Play a book of our own up to the row received by `until_ns` and read our view off it; False when nothing new was received."""
     first = stream["local_pos"][symbol]
-    if stream["sighted"][symbol] == 0:
-        pos = received_nb(events, first, stream["event_end"][symbol], until_ns)
-        if pos == first:
-            return
+    pos = received_nb(events, first, stream["event_end"][symbol], until_ns)
+    if pos > first:
         play_nb(events, stream["book_pos"][symbol], first, NEVER, NEVER, lots, book, ladder)
         begin_view_nb(book)
         play_nb(events, first, pos, NEVER, NEVER, lots, book, ladder)
         write_view_nb(stream, symbol, lots, book, ladder)
         forget_shown_nb(exchange, stream["sight"][symbol])
         stream["seen_pos"][symbol] = stream["book_pos"][symbol] = pos
-    pos = stream["seen_pos"][symbol]
-    stream["local_pos"][symbol] = pos
-    latencies[symbol] = events[pos - 1]["ts_local"] - events[pos - 1]["ts_exch"]
+    return pos > first
 
 
 @part

@@ -147,7 +147,7 @@ class Session:
                         self.runs, books.streams, self.venues, self.cores, feed.events, books.lots, books.local_lots, books.resting,
                         books.books, books.local_books, feed.ladders, books.latencies, books.entries, books.responses, feed.bars,
                         feed.marks, feed.funding, feed.filters, journal.inputs, journal.reports, journal.views, self.memory,
-                        venue_functions(), book_functions(), self.functions, until_ns, max_slices,
+                        venue_functions(on_books=True), book_functions(), self.functions, until_ns, max_slices,
                     )
                 )  # fmt: skip
             return int(
