@@ -53,7 +53,7 @@ class Exchange:
         stream["queue_model"], stream["queue_n"] = self.model, self.power
         stream["full_fill"], stream["full_through"] = self.full_fill, self.full_through
         stream["self_trade"], stream["entry_ns"] = self.self_trade, self.entry_ns
-        stream["due_ns"][:] = NEVER
+        stream["due_ns"][:] = stream["sight_ns"][:] = NEVER
         stream["own_top"][0] = -1, self.span - 1
         self.lots, self.resting = np.zeros(2 * self.span, np.int64), np.zeros(2 * self.span, np.uint8)
         self.ladders, self.books = np.zeros(1, LADDER), np.zeros(1, BOOK)

@@ -1,4 +1,4 @@
-"""The books of a replay: two of each symbol, the exchange's and our own, with the records that move them."""
+"""The books of a replay: of each symbol the exchange's, and one of our own where that does not tell all (engine/sight.py)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ ARRAYS = ("streams", "lots", "local_lots", "resting", "books", "local_books", "l
 class Books:
     """State of every book of a run: quantities by level, best levels, cursors, and what is on the wire.
 
-    lots, local_lots: int64, the levels of all symbols one after the other as the feed's ladders say. resting: our orders a
-    level. latencies: of each symbol's newest event, ns. entries, responses: measured latencies, where the config names a file.
+    lots, local_lots: int64, the levels of all symbols one after the other as the feed's ladders say. resting: which of our
+    orders rests at each level. latencies: of each symbol's newest event, ns. entries, responses: measured latencies, where the
+    config names a file.
     """
 
     def __init__(self, plan: Plan) -> None:
