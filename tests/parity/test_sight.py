@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from replay_data.feed import Feed
 from simcore.domain.enums import EventKind, InputKind
-from simcore.domain.records import LADDER, MAX_TAKEN, STREAM
-from simcore.engine.sight import TAKEN, forget_taken_nb, note_taken_nb, restated_nb
+from simcore.domain.records import BOOK, LADDER, MAX_TAKEN, STREAM
+from simcore.engine.sight import TAKEN, forget_taken_nb, note_taken_nb, restated_nb, take_sight_nb
 from simcore.replay import Session
 from tests import book_streams
 from tests.doors import door
 from tests.parity.test_book_digests import both_sides, config, follow, lean, narrow, patient, tables
 
-note_taken, restated, forget_taken = (door(part) for part in (note_taken_nb, restated_nb, forget_taken_nb))
+note_taken, restated, forget_taken, take_sight = (door(p) for p in (note_taken_nb, restated_nb, forget_taken_nb, take_sight_nb))
 
 
 def played(feed: Feed, uses: list[Any], how: str, **changed: Any) -> Session:
@@ -112,3 +112,29 @@ def test_more_levels_than_the_list_holds_make_the_books_differ_until_the_next_sn
     forget_taken(stream, 0, resting, ladders[0])
     assert (stream["n_taken"][0], stream["differs"][0]) == (0, 0)
     assert not resting.any()
+
+
+@pytest.mark.jitless
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("left", [0, 4])
+def test_a_level_that_we_emptied_is_still_the_best_in_our_view(side: int, left: int) -> None:
+    span = 8
+    streams, ladders, books = np.zeros(1, STREAM), np.zeros(1, LADDER), np.zeros(1, BOOK)
+    stream, ladder, book = streams[0], ladders[0], books[0]
+    lots, resting = np.zeros(2 * span, np.int64), np.zeros(2 * span, np.uint8)
+    ladder["base_ticks"], ladder["tick_step"], ladder["span"] = 100, 1, span
+    lots[[1, 2, span + 2, span + 3]] = 30, 10, 40, 20  # bids of 30 and 10 lots at 101 and 102, asks of 40 and 20 at 105 and 104
+    book["best_bid"], book["best_ask"], book["last_level"], book["ok"], book["n_events"] = 2, span + 3, -1, 1, 4
+    stream["shared"], stream["view_levels"] = 1, 2
+    best = (2, span + 3)[side]
+    note_taken(stream, 0, best, lots[best], resting, ladder)
+    lots[best] = left
+    if left == 0:
+        book["best_ask" if side else "best_bid"] -= 1
+    before = lots.copy(), books[["best_bid", "best_ask"]].copy()
+    take_sight(stream, 0, 4, lots, book, ladder)
+    view = stream["sight"][0]
+    assert (view["bid_ticks"], view["ask_ticks"], view["bid_lots"], view["ask_lots"]) == (102, 104, 10, 20)
+    assert (view["bid_depth_lots"], view["ask_depth_lots"]) == (40, 60)
+    assert np.array_equal(lots, before[0]) and np.array_equal(books[["best_bid", "best_ask"]], before[1])
+    assert (stream["seen_pos"][0], stream["sighted"][0]) == (4, 1)
