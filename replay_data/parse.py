@@ -133,7 +133,7 @@ def _slow(path: Path, text: str, names: Sequence[str], header: bool, layout: Lay
 
 
 def _whole(path: Path, line: int, name: str, text: str) -> int:
-    digits = text.strip().removeprefix("-")
+    digits = text.strip(" \t").removeprefix("-")  # other blanks that strip() takes, int() does not
     if not (digits.isascii() and digits.isdigit()) or len(digits) > 18:
         raise DataError(f"{path}: row {line}: {name} is {text[:40]!r}; expected a whole number.")
     return int(text)

@@ -67,6 +67,7 @@ CELLS = {
     "low above open": (row(2, low="100.15"), "row 4: low is 100.15; above open or close."),
     "negative volume": (row(2, v="-3"), "row 4: volume is -3; it must be 0 or more."),
     "fraction in a time": (row(2, t="1740787320000.5"), "row 4: open_time is '1740787320000.5'; expected a whole number."),
+    "control letter in a time": (row(2, t="1740787320000\x1c"), "row 4: open_time is '1740787320000\\x1c'; expected a whole number."),
     "underscore": (row(2, o="1_00.1"), "row 4: open is '1_00.1'; expected a number."),
     "time of another age": (row(2, t=12), "row 4: open_time is 12; it lies outside 2010 to 2100 in s, ms, us and ns."),
     "time off the grid": (
